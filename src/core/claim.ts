@@ -1,0 +1,123 @@
+import type { Digest } from './reference.ts';
+
+/** `unknown`: a PUT of this holder may still be committed by the upstream. */
+type HolderState = 'live' | 'unknown';
+
+/** The reservation of one tag for one manifest (docs/create-once.md). */
+export interface Claim {
+  readonly digest: Digest;
+  readonly confirmed: boolean;
+  /** By the ids of requests, not a count: a give-back that arrives twice must not count twice. */
+  readonly holders: ReadonlyMap<string, HolderState>;
+  readonly expiresAtMs: number;
+}
+
+export interface ClaimLifetimes {
+  /** From claiming to arming. */
+  readonly leaseMs: number;
+  /** From arming, or from confirming: longer than a commit or a stale read at the upstream can take. */
+  readonly ttlMs: number;
+}
+
+/** So many requests may push one new manifest at once; each may prolong the claim. */
+const holderLimit = 64;
+
+export type Join =
+  | { readonly outcome: 'held'; readonly claim: Claim }
+  | { readonly outcome: 'taken'; readonly digest: Digest; readonly confirmed: boolean }
+  | { readonly outcome: 'crowded' };
+
+/** Nothing is left of a claim once its time is up. */
+export function unexpired(claim: Claim | undefined, nowMs: number): Claim | undefined {
+  return claim && claim.expiresAtMs > nowMs ? claim : undefined;
+}
+
+/** Set if absent; joined, and so prolonged, if it is for the same manifest. */
+export function join(
+  current: Claim | undefined,
+  digest: Digest,
+  holder: string,
+  nowMs: number,
+  { leaseMs }: ClaimLifetimes,
+): Join {
+  const claim = unexpired(current, nowMs) ?? { digest, confirmed: false, holders: new Map(), expiresAtMs: 0 };
+  if (claim.digest !== digest) return { outcome: 'taken', digest: claim.digest, confirmed: claim.confirmed };
+  if (claim.holders.size >= holderLimit && !claim.holders.has(holder)) return { outcome: 'crowded' };
+  return { outcome: 'held', claim: prolonged(withHolder(claim, holder, 'live'), nowMs + leaseMs) };
+}
+
+/** The claim, prolonged to its full life, if it is still this holder's; else nothing may be sent. */
+export function arm(
+  current: Claim | undefined,
+  digest: Digest,
+  holder: string,
+  nowMs: number,
+  { ttlMs }: ClaimLifetimes,
+): Claim | undefined {
+  const claim = heldBy(current, digest, holder, nowMs);
+  return claim && prolonged(claim, nowMs + ttlMs);
+}
+
+/** The claim, confirmed, if it is still this holder's; else the push must not be acknowledged. */
+export function confirm(
+  current: Claim | undefined,
+  digest: Digest,
+  holder: string,
+  nowMs: number,
+  { ttlMs }: ClaimLifetimes,
+): Claim | undefined {
+  const claim = heldBy(current, digest, holder, nowMs);
+  return claim && { ...prolonged(withoutHolder(claim, holder), nowMs + ttlMs), confirmed: true };
+}
+
+/** The claim without this holder; it goes with its last holder, unless it is confirmed. */
+export function giveBack(
+  current: Claim | undefined,
+  digest: Digest,
+  holder: string,
+  nowMs: number,
+): Claim | undefined {
+  const claim = unexpired(current, nowMs);
+  if (!claim || claim.digest !== digest || claim.holders.get(holder) !== 'live') return claim;
+  const rest = withoutHolder(claim, holder);
+  return rest.confirmed || rest.holders.size > 0 ? rest : undefined;
+}
+
+/** The claim with this holder in it until it expires: only the same manifest may be tried again until then. */
+export function leaveUnknown(
+  current: Claim | undefined,
+  digest: Digest,
+  holder: string,
+  nowMs: number,
+): Claim | undefined {
+  const claim = heldBy(current, digest, holder, nowMs);
+  return claim ? withHolder(claim, holder, 'unknown') : unexpired(current, nowMs);
+}
+
+export function isHeldBy(claim: Claim | undefined, digest: Digest, holder: string, nowMs: number): boolean {
+  return heldBy(claim, digest, holder, nowMs) !== undefined;
+}
+
+function heldBy(
+  current: Claim | undefined,
+  digest: Digest,
+  holder: string,
+  nowMs: number,
+): Claim | undefined {
+  const claim = unexpired(current, nowMs);
+  return claim?.digest === digest && claim.holders.has(holder) ? claim : undefined;
+}
+
+function prolonged(claim: Claim, expiresAtMs: number): Claim {
+  return { ...claim, expiresAtMs: Math.max(claim.expiresAtMs, expiresAtMs) };
+}
+
+function withHolder(claim: Claim, holder: string, state: HolderState): Claim {
+  // An unknown holder stays unknown: joining again does not take back what was sent.
+  const kept = claim.holders.get(holder) === 'unknown' ? 'unknown' : state;
+  return { ...claim, holders: new Map([...claim.holders, [holder, kept]]) };
+}
+
+function withoutHolder(claim: Claim, holder: string): Claim {
+  return { ...claim, holders: new Map([...claim.holders].filter(([id]) => id !== holder)) };
+}
