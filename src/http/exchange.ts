@@ -1,0 +1,18 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Target } from '../core/target.ts';
+import type { Addressed } from './forwarded.ts';
+
+/** One request and its response, on their way through. */
+export interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly target: Target;
+  readonly addressed: Addressed;
+  /** The client waits for `100 Continue` before it sends the body: it gets one only if the body is wanted. */
+  readonly awaitsContinue: boolean;
+}
+
+/** To be called right before the body is read. */
+export function inviteBody({ res, awaitsContinue }: Exchange): void {
+  if (awaitsContinue) res.writeContinue();
+}

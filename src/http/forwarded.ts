@@ -1,0 +1,67 @@
+import type { IncomingMessage } from 'node:http';
+import { BlockList, isIP, isIPv6 } from 'node:net';
+import { RegistryError } from '../core/errors.ts';
+import { headerValues } from '../core/header-list.ts';
+
+/** Whom a request came from and under which address: what the upstream is told, and what `Location` is made of. */
+export interface Addressed {
+  /** Address of the client, after the proxies before it: the value of `X-Forwarded-For`. */
+  readonly forwardedFor: string;
+  readonly protocol: string;
+  readonly host: string;
+}
+
+export interface Addressing {
+  /** Absent: the Host that the client used. */
+  readonly publicUrl: URL | undefined;
+  readonly trustedProxies: BlockList;
+}
+
+const hostGrammar = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/;
+
+/** @param ranges addresses or CIDR blocks, as `10.0.0.0/8`, `::1` */
+export function trustedProxies(ranges: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const range of ranges) {
+    const [address = '', prefix] = range.split('/');
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
+    if (prefix === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(prefix), family);
+  }
+  return list;
+}
+
+/**
+ * Reads where a request came from. A client's own `X-Forwarded-*` would poison the `Location` that the registry
+ * makes, and so they count only from a configured proxy.
+ * @throws RegistryError NAME_INVALID where the Host is missing, repeated or no host
+ */
+export function addressOf(
+  req: IncomingMessage,
+  { publicUrl, trustedProxies: trusted }: Addressing,
+): Addressed {
+  const peer = (req.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+  const isTrusted = isIP(peer) !== 0 && trusted.check(peer, isIPv6(peer) ? 'ipv6' : 'ipv4');
+  const told = (name: string): string | undefined =>
+    isTrusted ? headerValues(req.rawHeaders, name).join(', ') || undefined : undefined;
+  const before = told('x-forwarded-for');
+  const firstOf = (list: string | undefined): string | undefined => list?.split(',')[0]?.trim();
+  const protocol = firstOf(told('x-forwarded-proto'));
+  const host = firstOf(told('x-forwarded-host')) ?? hostOf(req);
+  if (!hostGrammar.test(host)) throw new RegistryError('NAME_INVALID', { message: 'invalid Host header' });
+  return {
+    forwardedFor: before ? `${before}, ${peer}` : peer,
+    protocol: publicUrl?.protocol.slice(0, -1) ?? (protocol === 'https' ? 'https' : 'http'),
+    host: publicUrl?.host ?? host,
+  };
+}
+
+/** HTTP/1.0 needs none; two of them are read differently by every server (RFC 9112, section 3.2). */
+function hostOf(req: IncomingMessage): string {
+  const hosts = headerValues(req.rawHeaders, 'host');
+  if (hosts.length > 1) throw new RegistryError('NAME_INVALID', { message: 'more than one Host header' });
+  const { localAddress = '', localPort = 0 } = req.socket;
+  return (
+    hosts[0] ?? (isIPv6(localAddress) ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`)
+  );
+}

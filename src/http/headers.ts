@@ -1,0 +1,98 @@
+import { headerValues, mapHeaders, type HeaderList } from '../core/header-list.ts';
+import type { Addressed } from './forwarded.ts';
+
+/** Of one connection, not of the message (RFC 9110, section 7.6.1). */
+const hopByHop = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+]);
+/** Set anew for every message: how long it is, and whom it is for. */
+const framing = new Set(['content-length', 'expect', 'host']);
+/** Some servers take the method or the path from these, which would not be what was judged. */
+const overrides = new Set([
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+  'x-original-method',
+  'x-original-uri',
+  'x-original-url',
+  'x-rewrite-url',
+]);
+/** A client's word on where it comes from; replaced by ours. */
+const provenance = /^(?:forwarded|x-forwarded-.*|x-real-ip|x-client-ip|true-client-ip)$/;
+/** Would lead clients past us. */
+const leadingAway = new Set(['alt-svc']);
+
+/** The client's headers as they go upstream; the length of a body is added where there is one. */
+export function requestHeaders(received: HeaderList, addressed: Addressed): string[] {
+  const named = namedInConnection(received);
+  const kept = mapHeaders(received, (name, value) => {
+    const isDropped =
+      hopByHop.has(name) ||
+      framing.has(name) ||
+      overrides.has(name) ||
+      named.has(name) ||
+      provenance.test(name);
+    return isDropped ? undefined : value;
+  });
+  return [...kept, ...provenanceHeaders(addressed)];
+}
+
+/** What every request to the upstream says of the client; `Host` is kept, or uploads would go on past us. */
+export function provenanceHeaders({ host, protocol, forwardedFor }: Addressed): string[] {
+  return [
+    'Host',
+    host,
+    'X-Forwarded-For',
+    forwardedFor,
+    'X-Forwarded-Proto',
+    protocol,
+    'X-Forwarded-Host',
+    host,
+  ];
+}
+
+export interface Rewriting {
+  readonly addressed: Addressed;
+  readonly upstreamOrigin: string;
+  /** Whether it answers a write: then every address of the registry's own is brought back to us. */
+  readonly isWrite: boolean;
+}
+
+/** The upstream's headers as they go to the client, with the addresses that name the upstream rewritten. */
+export function responseHeaders(received: HeaderList, status: number, rewriting: Rewriting): string[] {
+  const named = namedInConnection(received);
+  return mapHeaders(received, (name, value) => {
+    if (hopByHop.has(name) || named.has(name) || leadingAway.has(name)) return undefined;
+    // RFC 9110, section 8.6: there is no body that it could be the length of.
+    if (name === 'content-length' && status === 204) return undefined;
+    if (name === 'location') return rewriteAddress(value, rewriting);
+    if (name === 'link')
+      return value.replace(/<([^<>]*)>/g, (_, url: string) => `<${rewriteAddress(url, rewriting)}>`);
+    return value;
+  });
+}
+
+const absolute = /^(?:[a-z][a-z0-9+.-]*:)?\/\/[^/?#]*(.*)$/i;
+
+/** Addresses of object storage are left alone; what comes after the host is kept to the byte (`_state` is signed). */
+function rewriteAddress(address: string, { addressed, upstreamOrigin, isWrite }: Rewriting): string {
+  const rest = absolute.exec(address)?.[1];
+  if (rest === undefined || !URL.canParse(address, upstreamOrigin)) return address;
+  const isUpstream = new URL(address, upstreamOrigin).origin === upstreamOrigin;
+  const isRegistryPath = isWrite && rest.startsWith('/v2/');
+  return isUpstream || isRegistryPath ? `${addressed.protocol}://${addressed.host}${rest}` : address;
+}
+
+function namedInConnection(headers: HeaderList): ReadonlySet<string> {
+  const names = headerValues(headers, 'connection').flatMap((value) => value.split(','));
+  return new Set(names.map((name) => name.trim().toLowerCase()));
+}

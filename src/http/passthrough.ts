@@ -1,0 +1,85 @@
+import type { ServerResponse } from 'node:http';
+import { ProxyServer } from 'httpxy';
+import { RegistryError } from '../core/errors.ts';
+import { printQuery } from '../core/target.ts';
+import { answerError } from './answer.ts';
+import type { Exchange } from './exchange.ts';
+import { requestHeaders } from './headers.ts';
+
+/** A part of the upstream outside `/v2/` that is served as it is: a web page, an external token service. */
+export interface PassedPrefix {
+  /** Covers itself and what is below it, never a longer name: `/ui` is not `/uix`. */
+  readonly prefix: string;
+  readonly methods: readonly string[];
+}
+
+export type Passthrough = (exchange: Exchange) => Promise<void>;
+
+/**
+ * Forwards what the operator listed and answers 404 to all else. Paths are canonical by the time they come here:
+ * before an upstream that cleans them, `/ui/../v2/…` would move a tag that nobody judged.
+ */
+export function passthrough(
+  prefixes: readonly PassedPrefix[],
+  upstreamOrigin: string,
+  idleMs: number,
+  ca?: string,
+): Passthrough {
+  const proxy = new ProxyServer({
+    target: { ...detailed(upstreamOrigin), ...(ca !== undefined && { ca }) },
+    changeOrigin: false,
+    proxyTimeout: idleMs,
+    xfwd: false,
+  });
+  return async (exchange) => {
+    const { req, res, target } = exchange;
+    const passed = prefixes.find(({ prefix }) => covers(prefix, target.path));
+    if (!passed) throw new RegistryError('NOT_FOUND');
+    if (!passed.methods.includes(req.method ?? '')) {
+      throw new RegistryError('UNSUPPORTED', { message: 'this method is not passed through here' });
+    }
+    sendAsJudged(exchange);
+    if (exchange.awaitsContinue) res.writeContinue();
+    try {
+      await proxy.web(req, res);
+    } catch (cause) {
+      await answerGone(exchange, res, cause);
+    }
+  };
+}
+
+function covers(prefix: string, path: string): boolean {
+  return path === prefix || path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`);
+}
+
+/** httpxy reads the request itself: it must find there what was judged, and none of the headers that we drop. */
+function sendAsJudged({ req, target, addressed }: Exchange): void {
+  req.url = target.path + printQuery(target.query);
+  const { 'content-length': length, 'transfer-encoding': coding } = req.headers;
+  req.headers = {};
+  const headers = requestHeaders(req.rawHeaders, addressed);
+  for (let at = 0; at < headers.length; at += 2) {
+    const name = headers[at]?.toLowerCase() ?? '';
+    const value = headers[at + 1] ?? '';
+    const before = req.headers[name];
+    req.headers[name] =
+      typeof before === 'string' ? `${before}${name === 'cookie' ? '; ' : ', '}${value}` : value;
+  }
+  if (length !== undefined) req.headers['content-length'] = length;
+  if (coding !== undefined) req.headers['transfer-encoding'] = coding;
+}
+
+function detailed(origin: string): { protocol: string; host: string; port: string } {
+  const url = new URL(origin);
+  return {
+    protocol: url.protocol,
+    host: url.hostname,
+    port: url.port || (url.protocol === 'https:' ? '443' : '80'),
+  };
+}
+
+async function answerGone({ req }: Exchange, res: ServerResponse, cause: unknown): Promise<void> {
+  if (req.socket.destroyed) return;
+  const error = new RegistryError('UNAVAILABLE', { status: 502, message: 'the upstream is gone', cause });
+  await answerError(req, res, error);
+}

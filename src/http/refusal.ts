@@ -1,0 +1,7 @@
+import type { Stop } from '../core/decision.ts';
+import { RegistryError } from '../core/errors.ts';
+
+/** A decision as the error that the client gets. */
+export function refusalError({ refusal }: Stop): RegistryError {
+  return new RegistryError(refusal.code, refusal);
+}

@@ -1,0 +1,89 @@
+import { decide, tagsToLookUp, type Decision, type Facts } from '../core/decision.ts';
+import { RegistryError } from '../core/errors.ts';
+import { parseOperation, type DeleteTag, type Operation } from '../core/operation.ts';
+import type { Callers, RuleSource } from '../core/ports.ts';
+import type { Caller, RuleSet } from '../core/rule.ts';
+import type { Exchange } from './exchange.ts';
+import { forward } from './forward.ts';
+import { lookUpHeaders, pushManifest, type PushPorts } from './push.ts';
+import { refusalError } from './refusal.ts';
+
+export interface RegistryPorts extends PushPorts {
+  readonly rules: RuleSource;
+  readonly callers: Callers;
+}
+
+/** What is known of an exchange when it is over, for the log. */
+export interface Judged {
+  readonly operation: Operation;
+  readonly caller: Caller;
+  readonly rules: RuleSet;
+}
+
+const lookUpMs = 10_000;
+
+/**
+ * Serves one request under `/v2/`: parse, identify, decide, gather what the decision lacks, forward.
+ * `judged` hears what was decided on before anything is sent.
+ * @throws RegistryError as the answer in place of a forwarded one
+ */
+export async function serveRegistry(
+  exchange: Exchange,
+  ports: RegistryPorts,
+  judged: (judged: Judged) => void,
+): Promise<void> {
+  const operation = parseOperation(exchange.req.method ?? '', exchange.target);
+  const caller = await ports.callers.identify(exchange.req.rawHeaders);
+  const rules = ports.rules.current();
+  judged({ operation, caller, rules });
+  const nothingKnown: Facts = { nowMs: ports.clock.nowMs(), tags: new Map() };
+  const decision = decide(rules, operation, caller, nothingKnown);
+  if (decision.effect === 'deny') throw refusalError(decision);
+  switch (operation.kind) {
+    case 'putManifest':
+      return pushManifest(exchange, operation, rules, caller, ports);
+    case 'deleteTag':
+      return deleteTag(exchange, operation, rules, caller, ports);
+    default:
+      return forwardAllowed(exchange, operation, decision, ports);
+  }
+}
+
+function forwardAllowed(
+  exchange: Exchange,
+  operation: Operation,
+  decision: Decision,
+  { upstream, idleMs }: RegistryPorts,
+): Promise<void> {
+  if (decision.effect !== 'allow') throw refusalError(decision);
+  return forward(exchange, operation, upstream, idleMs);
+}
+
+async function deleteTag(
+  exchange: Exchange,
+  operation: DeleteTag,
+  rules: RuleSet,
+  caller: Caller,
+  ports: RegistryPorts,
+): Promise<void> {
+  const { facts, clock } = ports;
+  const question = {
+    repository: operation.repository,
+    asCaller: lookUpHeaders(exchange),
+    withinMs: lookUpMs,
+  };
+  const known = new Map(
+    await Promise.all(
+      tagsToLookUp(rules, operation).map(
+        async (tag) => [tag, await facts.lookUp({ ...question, tag })] as const,
+      ),
+    ),
+  );
+  const decision = decide(rules, operation, caller, { nowMs: clock.nowMs(), tags: known });
+  return forwardAllowed(exchange, operation, decision, ports);
+}
+
+/** What cannot be told apart from a fault of ours: never a pass, and never the cause's own words. */
+export function unexpected(cause: unknown): RegistryError {
+  return new RegistryError('UNAVAILABLE', { message: 'the request could not be judged; try again', cause });
+}

@@ -1,0 +1,126 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { RegistryError } from '../core/errors.ts';
+import { headerValues } from '../core/header-list.ts';
+import { CredentialsRefused } from '../core/ports.ts';
+import { parseTarget } from '../core/target.ts';
+import { answerError } from './answer.ts';
+import type { Exchange } from './exchange.ts';
+import { addressOf, type Addressing } from './forwarded.ts';
+import type { Passthrough } from './passthrough.ts';
+import { serveRegistry, unexpected, type Judged, type RegistryPorts } from './registry.ts';
+
+export interface Route {
+  readonly registry: RegistryPorts;
+  readonly passthrough: Passthrough;
+  readonly addressing: Addressing;
+  /** Hears of every exchange when it is over; `error` is what was answered in place of a forwarded response. */
+  readonly observe: (exchange: { req: IncomingMessage; res: ServerResponse }, seen: Seen) => void;
+}
+
+export interface Seen {
+  readonly judged: Judged | undefined;
+  readonly error: RegistryError | undefined;
+  readonly durationMs: number;
+}
+
+const options = {
+  // Node's default of 300 s cuts a slow push with 408; silence is cut by the idle timeout instead.
+  requestTimeout: 0,
+  headersTimeout: 60_000,
+  connectionsCheckingInterval: 30_000,
+  // Longer than any client keeps an idle connection (ggcr: 90 s), so that they, not we, close it.
+  keepAliveTimeout: 100_000,
+  // Tokens with many scopes.
+  maxHeaderSize: 32 * 1024,
+  insecureHTTPParser: false,
+};
+
+/** The main listener. Without an `upgrade` listener Node serves `Upgrade: h2c` requests as if they had not asked. */
+export function registryServer(route: Route): Server {
+  const server = createServer(options);
+  server.on('request', (req, res) => void serve(route, req, res, false));
+  server.on('checkContinue', (req, res) => void serve(route, req, res, true));
+  // Pipelined requests each listen for the end of the connection that they share.
+  server.on('connection', (socket) => socket.setMaxListeners(0));
+  return server;
+}
+
+async function serve(
+  route: Route,
+  req: IncomingMessage,
+  res: ServerResponse,
+  awaitsContinue: boolean,
+): Promise<void> {
+  const startedAt = performance.now();
+  // A broken connection is heard of by its `close`; unheard `error`s would end the process.
+  req.on('error', () => undefined);
+  res.on('error', () => undefined);
+  let judged: Judged | undefined;
+  let error: RegistryError | undefined;
+  try {
+    const target = checked(req);
+    const exchange: Exchange = {
+      req,
+      res,
+      target,
+      addressed: addressOf(req, route.addressing),
+      awaitsContinue,
+    };
+    if (target.path.startsWith('/v2/')) {
+      await serveRegistry(exchange, route.registry, (what) => (judged = what));
+    } else if (target.path === '/v2') {
+      redirectToBase(req, res);
+    } else {
+      await route.passthrough(exchange);
+    }
+  } catch (cause) {
+    if (!req.socket.destroyed) error = await answerFailure(req, res, cause);
+  }
+  route.observe({ req, res }, { judged, error, durationMs: performance.now() - startedAt });
+}
+
+/** Only one value makes sense of these, and servers differ in which of two they take. */
+const singular = ['authorization', 'content-type', 'content-range'];
+
+/** @throws RegistryError for what Node's parser lets through and others read differently */
+function checked(req: IncomingMessage): Exchange['target'] {
+  const coding = req.headers['transfer-encoding'];
+  if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+    throw new RegistryError('UNSUPPORTED', {
+      status: 501,
+      message: 'no transfer coding but chunked is supported',
+    });
+  }
+  if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') {
+    throw new RegistryError('UNSUPPORTED', { status: 505, message: 'HTTP/1.1 only' });
+  }
+  const repeated = singular.find((name) => headerValues(req.rawHeaders, name).length > 1);
+  if (repeated) throw new RegistryError('NAME_INVALID', { message: `more than one ${repeated} header` });
+  return parseTarget(req.url ?? '');
+}
+
+/** As the registry does. */
+function redirectToBase(req: IncomingMessage, res: ServerResponse): void {
+  if (req.method !== 'GET' && req.method !== 'HEAD') throw new RegistryError('UNSUPPORTED');
+  res.writeHead(301, { Location: '/v2/', 'Content-Length': 0 }).end();
+}
+
+async function answerFailure(
+  req: IncomingMessage,
+  res: ServerResponse,
+  cause: unknown,
+): Promise<RegistryError> {
+  if (cause instanceof CredentialsRefused) {
+    const error = new RegistryError('UNAUTHORIZED', { cause });
+    await answerError(
+      req,
+      res,
+      error,
+      cause.challenges.map((challenge) => ['WWW-Authenticate', challenge]),
+    );
+    return error;
+  }
+  const error = cause instanceof RegistryError ? cause : unexpected(cause);
+  await answerError(req, res, error);
+  return error;
+}
