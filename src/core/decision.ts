@@ -107,7 +107,7 @@ function minimumFor(rule: RepositoryRule | TagRule, action: Action): MinimumAcce
 interface Unmet {
   readonly ruleIds: readonly string[];
   readonly ruleId: string;
-  /** `needs maintainer, you have developer` */
+  /** `needs maintainer, you have developer`, or `needs no_access, which nobody has`. */
   readonly because: string;
   readonly detail: ErrorDetail;
 }
@@ -127,7 +127,7 @@ function strictestUnmet(
   if (!strictest) return undefined;
   const because =
     strictest.minimum === 'no_access'
-      ? 'is closed to everybody'
+      ? 'needs no_access, which nobody has'
       : `needs ${strictest.minimum}, you have ${level}`;
   return {
     ruleIds: unmet.map((rule) => rule.id),

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { BlockList, isIP, isIPv6 } from 'node:net';
+import type { Network } from '../config/addresses.ts';
 import { RegistryError } from '../core/errors.ts';
 import { headerValues } from '../core/header-list.ts';
 
@@ -19,15 +20,9 @@ export interface Addressing {
 
 const hostGrammar = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/;
 
-/** @param ranges addresses or CIDR blocks, as `10.0.0.0/8`, `::1` */
-export function trustedProxies(ranges: readonly string[]): BlockList {
+export function trustedProxies(networks: readonly Network[]): BlockList {
   const list = new BlockList();
-  for (const range of ranges) {
-    const [address = '', prefix] = range.split('/');
-    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
-    if (prefix === undefined) list.addAddress(address, family);
-    else list.addSubnet(address, Number(prefix), family);
-  }
+  for (const { address, prefixLength, family } of networks) list.addSubnet(address, prefixLength, family);
   return list;
 }
 

@@ -76,7 +76,7 @@ t.test('no_access is met by nobody', (t) => {
   for (const level of Object.keys(accessLevels).filter(isAccessLevel)) {
     t.match(
       wordsOf(judge(rules, 'PUT', '/v2/a/manifests/x', { caller: as(level) })),
-      /is closed to everybody; rule shut/,
+      /\(needs no_access, which nobody has; rule shut\)/,
     );
   }
   t.equal(judge(rules, 'DELETE', '/v2/a/manifests/x').effect, 'allow', 'an absent level restricts nothing');
@@ -102,7 +102,7 @@ t.test('tag rules: all that match count, the strictest wins and is named', (t) =
   const decision = judge(rules, 'PUT', '/v2/a/manifests/v1.0');
   t.match(decision, { ruleIds: ['release', 'v'] }, 'every rule that was not met is named in the log');
   const removal = wordsOf(judge(rules, 'DELETE', '/v2/a/manifests/v1.0', { caller: as('admin') }));
-  t.equal(removal, 'deny: tag protected; deleting a:v1.0 is closed to everybody (rule release)');
+  t.equal(removal, 'deny: tag protected; deleting a:v1.0 needs no_access, which nobody has (rule release)');
   t.end();
 });
 

@@ -1,0 +1,80 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import type { Config } from './config/config.ts';
+
+const usage = `tagwarden: a front door for a container registry
+
+  tagwarden serve [--upstream URL] [--rules FILE] [--config FILE] …
+  tagwarden check [the same]   reads the configuration and the rules, and prints every error
+  tagwarden --help | --version
+`;
+
+/** @returns the exit code; a server that runs has none yet */
+async function main([command = '', ...argv]: readonly string[]): Promise<number | undefined> {
+  if (command === '--version') {
+    const about = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+      version: string;
+    };
+    console.log(about.version);
+    return 0;
+  }
+  if (command === '--help' || argv.includes('--help')) return help();
+  if (command !== 'serve' && command !== 'check') {
+    console.error(command === '' ? usage : `tagwarden: unknown command "${command}"\n\n${usage}`);
+    return 2;
+  }
+  const config = await readConfig(argv);
+  if (!config) return 1;
+  return command === 'serve' ? serve(config) : check(config);
+}
+
+async function help(): Promise<number> {
+  const { flagHelp } = await import('./config/reference.ts');
+  console.log(`${usage}\n${flagHelp()}`);
+  return 0;
+}
+
+async function readConfig(argv: readonly string[]): Promise<Config | undefined> {
+  const { loadConfig } = await import('./config/load.ts');
+  const loaded = loadConfig({ argv, env: process.env, cwd: process.cwd() });
+  if ('config' in loaded) return loaded.config;
+  printErrors(loaded.errors);
+  return undefined;
+}
+
+function printErrors(errors: readonly string[]): void {
+  for (const error of errors) console.error(`tagwarden: ${error}`);
+}
+
+function check({ rules }: Config): Promise<number> {
+  return import('./adapters/rules-file.ts').then(({ checkRulesFile }) => {
+    const errors = checkRulesFile(rules.file);
+    printErrors(errors);
+    if (errors.length === 0) console.log(`tagwarden: the configuration and ${rules.file} are good`);
+    return errors.length === 0 ? 0 : 1;
+  });
+}
+
+async function serve(config: Config): Promise<number | undefined> {
+  const [{ pino }, { startApp }] = await Promise.all([import('pino'), import('./app.ts')]);
+  const log = pino({ level: config.log.level });
+  try {
+    const app = await startApp(config, log);
+    const end = (signal: NodeJS.Signals): void => {
+      log.info({ signal }, 'closing');
+      void app.close().then(() => {
+        log.info('closed');
+        process.exit(0);
+      });
+    };
+    process.once('SIGTERM', end).once('SIGINT', end);
+    log.info({ address: app.address, admin: app.adminAddress, upstream: config.upstream.url }, 'listening');
+    return undefined;
+  } catch (error) {
+    printErrors((error as Error).message.split('\n'));
+    return 1;
+  }
+}
+
+const exitCode = await main(process.argv.slice(2));
+if (exitCode !== undefined) process.exitCode = exitCode;
