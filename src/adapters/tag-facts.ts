@@ -1,4 +1,4 @@
-import type { TagFact } from '../core/decision.ts';
+import type { TagFact } from '../core/verdict.ts';
 import { headerValues, mapHeaders, soleHeader, type HeaderList } from '../core/header-list.ts';
 import { printOperation, type ReadMethod } from '../core/operation.ts';
 import { CredentialsRefused, type Clock, type TagFacts, type TagQuestion } from '../core/ports.ts';

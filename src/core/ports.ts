@@ -1,4 +1,4 @@
-import type { TagFact } from './decision.ts';
+import type { TagFact } from './verdict.ts';
 import type { HeaderList } from './header-list.ts';
 import type { Digest, Repository, Tag } from './reference.ts';
 import type { Caller, RuleSet } from './rule.ts';

@@ -1,7 +1,7 @@
 import type { Server } from 'node:http';
 
-/** Whether the process can do its work, by part; a part that cannot says why. */
-export type Readiness = () => Readonly<Record<string, 'ok' | string>>;
+/** Whether the process can do its work, by part: `ok`, or why it cannot. */
+export type Readiness = () => Readonly<Record<string, string>>;
 
 /**
  * The listener for operators and probes: `/livez` while the process runs, `/readyz` while it can serve.

@@ -1,4 +1,5 @@
-import { decide, type Decision, type Facts, type Stop, type TagFact } from '../core/decision.ts';
+import { decide } from '../core/decision.ts';
+import type { Decision, Facts, Stop, TagFact } from '../core/verdict.ts';
 import type { HeaderList } from '../core/header-list.ts';
 import type { PutManifest } from '../core/operation.ts';
 import type { ClaimRequest, ClaimStore, Clock, PushedDigests, TagFacts } from '../core/ports.ts';

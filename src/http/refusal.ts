@@ -1,4 +1,4 @@
-import type { Stop } from '../core/decision.ts';
+import type { Stop } from '../core/verdict.ts';
 import { RegistryError } from '../core/errors.ts';
 
 /** A decision as the error that the client gets. */

@@ -1,6 +1,8 @@
-import { decide, tagsToLookUp, type Decision, type Facts } from '../core/decision.ts';
+import { decide, tagsToLookUp } from '../core/decision.ts';
+import type { Decision, Facts } from '../core/verdict.ts';
 import { RegistryError } from '../core/errors.ts';
-import { parseOperation, type DeleteTag, type Operation } from '../core/operation.ts';
+import type { DeleteTag, Operation } from '../core/operation.ts';
+import { parseOperation } from '../core/parse-operation.ts';
 import type { Callers, RuleSource } from '../core/ports.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import type { Exchange } from './exchange.ts';

@@ -1,7 +1,9 @@
 import t from 'tap';
 import { accessLevels, isAccessLevel, type AccessLevel } from '../../src/core/access-level.ts';
-import { decide, tagsToLookUp, type Decision, type Facts, type TagFact } from '../../src/core/decision.ts';
-import { parseOperation, type DeleteTag, type PutManifest } from '../../src/core/operation.ts';
+import { decide, tagsToLookUp } from '../../src/core/decision.ts';
+import type { Decision, Facts, TagFact } from '../../src/core/verdict.ts';
+import type { DeleteTag, PutManifest } from '../../src/core/operation.ts';
+import { parseOperation } from '../../src/core/parse-operation.ts';
 import { compileRepositoryPattern } from '../../src/core/pattern.ts';
 import type { Digest, Tag } from '../../src/core/reference.ts';
 import type { Caller, RuleSet } from '../../src/core/rule.ts';

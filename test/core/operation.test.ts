@@ -2,7 +2,8 @@ import { deepStrictEqual, doesNotMatch } from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
 import { RegistryError } from '../../src/core/errors.ts';
-import { isWrite, parseOperation, printOperation, type Operation } from '../../src/core/operation.ts';
+import { isWrite, printOperation, type Operation } from '../../src/core/operation.ts';
+import { parseOperation } from '../../src/core/parse-operation.ts';
 import { parseTarget } from '../../src/core/target.ts';
 import { operations } from '../fixtures/arbitrary.ts';
 

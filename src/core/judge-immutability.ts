@@ -1,0 +1,65 @@
+import type { DeleteTag, PutManifest } from './operation.ts';
+import { abbreviateDigest, type Repository, type Tag } from './reference.ts';
+import { immutableRulesFor, type RuleSet } from './rule.ts';
+import { denied, undecided, type Facts, type Refusal, type Stop, type TagFact } from './verdict.ts';
+
+// kaniko's --push-ignore-immutable-tag-errors looks for these words.
+const kanikoWords = 'the tag cannot be overwritten because the repository is immutable';
+const notLookedUp: TagFact = { state: 'unknown', reason: 'it was not looked up' };
+
+function unknownState(ruleIds: readonly string[], repository: Repository, tag: Tag, reason: string): Stop {
+  const message = `cannot tell whether ${repository}:${tag} exists (${reason}), and rule ${ruleIds.join(', ')} needs to know; try again`;
+  return undecided(ruleIds, { code: 'UNAVAILABLE', message, detail: { repository, tag, rules: ruleIds } });
+}
+
+/** A push to a tag that an immutable rule covers: free if absent, idempotent if it is the same manifest. */
+export function judgeMove(
+  rules: RuleSet,
+  { repository }: PutManifest,
+  tag: Tag,
+  facts: Facts,
+): Stop | undefined {
+  const matching = immutableRulesFor(rules, repository, tag);
+  if (matching.length === 0) return undefined;
+  const ruleIds = matching.map((rule) => rule.id);
+  const fact = facts.tags.get(tag) ?? notLookedUp;
+  if (fact.state === 'unknown') return unknownState(ruleIds, repository, tag, fact.reason);
+  if (fact.state === 'present') {
+    if (fact.isPushed) return undefined;
+    const becomes = facts.pushed ? ` and cannot become ${abbreviateDigest(facts.pushed)}` : '';
+    const message = `tag is immutable; ${repository}:${tag} is ${abbreviateDigest(fact.digest)}${becomes} (rule ${ruleIds.join(', ')}); use a new tag`;
+    const detail = { repository, tag, rule: ruleIds[0], digest: fact.digest, pushed: facts.pushed };
+    return denied(ruleIds, message, { ...detail, reason: kanikoWords });
+  }
+  const waitMs = Math.max(...matching.map((rule) => rule.admitsFirstPushFromMs)) - facts.nowMs;
+  if (waitMs <= 0) return undefined;
+  const seconds = Math.ceil(waitMs / 1000);
+  return undecided(ruleIds, {
+    code: 'TOOMANYREQUESTS',
+    message: `rule ${ruleIds.join(', ')} is new, and pushes from before it may still arrive; push ${repository}:${tag} again in ${seconds} s`,
+    retryAfterSeconds: seconds,
+  });
+}
+
+/** A delete of a tag under an immutable rule is answered here and never forwarded: absent now may be present then. */
+export function judgeRemoval(rules: RuleSet, { repository, tag }: DeleteTag, facts: Facts): Stop | undefined {
+  const ruleIds = immutableRulesFor(rules, repository, tag).map((rule) => rule.id);
+  if (ruleIds.length === 0) return undefined;
+  const fact = facts.tags.get(tag) ?? notLookedUp;
+  switch (fact.state) {
+    case 'unknown':
+      return unknownState(ruleIds, repository, tag, fact.reason);
+    case 'absent': {
+      const refusal: Refusal = {
+        code: 'MANIFEST_UNKNOWN',
+        message: 'manifest unknown',
+        detail: { repository, tag },
+      };
+      return { effect: 'deny', ruleIds, refusal };
+    }
+    case 'present': {
+      const message = `tag is immutable; ${repository}:${tag} cannot be deleted (rule ${ruleIds.join(', ')})`;
+      return denied(ruleIds, message, { repository, tag, rule: ruleIds[0], digest: fact.digest });
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import { meets, rankOf, type AccessLevel, type MinimumAccessLevel } from './access-level.ts';
+import type { ErrorDetail } from './errors.ts';
+import type { DeleteDigest } from './operation.ts';
+import type { Repository, Tag } from './reference.ts';
+import {
+  accessLevelIn,
+  coversRepository,
+  coversTag,
+  type Caller,
+  type RepositoryRule,
+  type RuleSet,
+  type TagRule,
+} from './rule.ts';
+import { denied, type Stop } from './verdict.ts';
+
+type Action = 'push' | 'delete';
+
+function minimumFor(rule: RepositoryRule | TagRule, action: Action): MinimumAccessLevel | undefined {
+  if ('kind' in rule && rule.kind === 'immutable') return undefined;
+  return action === 'push' ? rule.minimumAccessLevelForPush : rule.minimumAccessLevelForDelete;
+}
+
+interface Unmet {
+  readonly ruleIds: readonly string[];
+  readonly ruleId: string;
+  /** `needs maintainer, you have developer`, or `needs no_access, which nobody has`. */
+  readonly because: string;
+  readonly detail: ErrorDetail;
+}
+
+/** The strictest of the rules whose minimum the caller does not meet, in words. */
+function strictestUnmet(
+  matching: readonly (RepositoryRule | TagRule)[],
+  action: Action,
+  level: AccessLevel,
+): Unmet | undefined {
+  const unmet = matching
+    .map((rule) => ({ id: rule.id, minimum: minimumFor(rule, action) }))
+    .filter((rule): rule is { id: string; minimum: MinimumAccessLevel } => rule.minimum !== undefined)
+    .filter((rule) => !meets(level, rule.minimum))
+    .sort((a, b) => (rankOf(b.minimum) > rankOf(a.minimum) ? 1 : -1));
+  const strictest = unmet[0];
+  if (!strictest) return undefined;
+  const because =
+    strictest.minimum === 'no_access'
+      ? 'needs no_access, which nobody has'
+      : `needs ${strictest.minimum}, you have ${level}`;
+  return {
+    ruleIds: unmet.map((rule) => rule.id),
+    ruleId: strictest.id,
+    because,
+    detail: { rule: strictest.id, needs: strictest.minimum, has: level },
+  };
+}
+
+export function judgeRepository(
+  rules: RuleSet,
+  repository: Repository,
+  caller: Caller,
+  action: Action,
+): Stop | undefined {
+  const matching = rules.repositoryRules.filter((rule) => rule.repositories.matches(repository));
+  const unmet = strictestUnmet(matching, action, accessLevelIn(rules, repository, caller));
+  if (!unmet) return undefined;
+  const what = action === 'push' ? `push to ${repository}` : `delete from ${repository}`;
+  const message = `container protected; you are not allowed to ${what} (${unmet.because}; rule ${unmet.ruleId})`;
+  return denied(unmet.ruleIds, message, { repository, ...unmet.detail });
+}
+
+export function judgeTag(
+  rules: RuleSet,
+  repository: Repository,
+  tag: Tag,
+  caller: Caller,
+  action: Action,
+): Stop | undefined {
+  const matching = rules.tagRules.filter((rule) => coversTag(rule, repository, tag));
+  const unmet = strictestUnmet(matching, action, accessLevelIn(rules, repository, caller));
+  if (!unmet) return undefined;
+  const verb = action === 'push' ? 'pushing' : 'deleting';
+  const message = `tag protected; ${verb} ${repository}:${tag} ${unmet.because} (rule ${unmet.ruleId})`;
+  return denied(unmet.ruleIds, message, { repository, tag, ...unmet.detail });
+}
+
+/** Registries delete a digest with every tag that needs it: refused wherever the caller may not delete some tag. */
+export function judgeDigestDelete(rules: RuleSet, operation: DeleteDigest, caller: Caller): Stop | undefined {
+  const { repository, digest } = operation;
+  const level = accessLevelIn(rules, repository, caller);
+  const restricting = rules.tagRules.filter(
+    (rule) =>
+      coversRepository(rule, repository) &&
+      (rule.kind === 'immutable' || !meets(level, rule.minimumAccessLevelForDelete ?? 'anonymous')),
+  );
+  if (restricting.length === 0) return undefined;
+  const ruleIds = restricting.map((rule) => rule.id);
+  const what = operation.kind === 'deleteBlob' ? 'blob' : 'manifest';
+  const message = `${what} may be needed by a protected tag of ${repository} (rule ${ruleIds.join(', ')}), so it cannot be deleted by digest; to drop a tag, delete it by name`;
+  return denied(ruleIds, message, { repository, digest, rules: ruleIds });
+}

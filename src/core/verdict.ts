@@ -1,0 +1,44 @@
+import type { ErrorCode, ErrorDetail } from './errors.ts';
+import type { Digest, Tag } from './reference.ts';
+
+/** What is known of a tag at the upstream. `unknown` is never read as `absent`. */
+export type TagFact =
+  | { readonly state: 'absent' }
+  /** `isPushed`: the tag already points to the manifest that is being pushed. */
+  | { readonly state: 'present'; readonly digest: Digest; readonly isPushed: boolean }
+  | { readonly state: 'unknown'; readonly reason: string };
+
+export interface Facts {
+  readonly nowMs: number;
+  /** The digest of the manifest that is being pushed, by its bytes. */
+  readonly pushed?: Digest;
+  /** Only of the tags that an immutable rule covers. */
+  readonly tags: ReadonlyMap<Tag, TagFact>;
+}
+
+/** A refusal in words: what happened, where, which rule, what now. */
+export interface Refusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly detail?: ErrorDetail;
+  readonly retryAfterSeconds?: number;
+}
+
+/** Three outcomes, never two: what could not be decided must not pass. */
+export type Decision =
+  | { readonly effect: 'allow' }
+  | { readonly effect: 'deny'; readonly ruleIds: readonly string[]; readonly refusal: Refusal }
+  | { readonly effect: 'undecided'; readonly ruleIds: readonly string[]; readonly refusal: Refusal };
+
+/** What must not pass. */
+export type Stop = Exclude<Decision, { effect: 'allow' }>;
+
+export const allow: Decision = { effect: 'allow' };
+
+export function denied(ruleIds: readonly string[], message: string, detail: ErrorDetail): Stop {
+  return { effect: 'deny', ruleIds, refusal: { code: 'DENIED', message, detail } };
+}
+
+export function undecided(ruleIds: readonly string[], refusal: Refusal): Stop {
+  return { effect: 'undecided', ruleIds, refusal: { retryAfterSeconds: 5, ...refusal } };
+}
