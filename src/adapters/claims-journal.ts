@@ -27,6 +27,8 @@ export class ClaimsJournal {
   readonly #live: Map<string, JournalEntry>;
   #file: FileHandle;
   #lines: number;
+  /** Whether a write failed, perhaps half-way: what is written next must not continue its line. */
+  #isTorn = false;
   #last: Promise<void> = Promise.resolve();
   #syncing: Promise<void> | undefined;
 
@@ -76,18 +78,27 @@ export class ClaimsJournal {
 
   #append(line: JournalEntry | Removal): Promise<void> {
     const appended = this.#last.then(async () => {
-      if (++this.#lines > rewriteAfterLines + 2 * this.#live.size) await this.#rewrite();
-      else await this.#file.appendFile(JSON.stringify(line) + '\n');
+      const isLong = ++this.#lines > rewriteAfterLines + 2 * this.#live.size;
+      if (isLong && (await this.#rewrite())) return;
+      const start = this.#isTorn ? '\n' : '';
+      this.#isTorn = true;
+      await this.#file.appendFile(`${start}${JSON.stringify(line)}\n`);
+      this.#isTorn = false;
     });
     this.#last = appended.catch(() => undefined);
     return appended;
   }
 
-  async #rewrite(): Promise<void> {
+  /** Whether it could be done: if not, the old file is as good as before. */
+  async #rewrite(): Promise<boolean> {
+    const file = await rewrite(this.#path, this.#live).catch(() => undefined);
+    if (!file) return false;
     const old = this.#file;
-    this.#file = await rewrite(this.#path, this.#live);
+    this.#file = file;
     this.#lines = this.#live.size;
+    this.#isTorn = false;
     await old.close();
+    return true;
   }
 
   /** One fdatasync serves every line that was appended before it began. */
@@ -125,17 +136,45 @@ function readIfThere(path: string): string {
 
 function parseLine(line: string): JournalEntry | Removal | undefined {
   try {
-    const entry = JSON.parse(line) as JournalEntry | Removal | null;
-    return typeof entry?.key === 'string' ? entry : undefined;
+    const written = JSON.parse(line) as Readonly<Record<string, unknown>> | null;
+    return written && (isEntry(written) || isRemoval(written)) ? written : undefined;
   } catch {
     return undefined;
   }
 }
 
+function isEntry(written: object): written is JournalEntry {
+  const { key, digest, confirmed, expiresAtMs } = written as Partial<Record<keyof JournalEntry, unknown>>;
+  return (
+    typeof key === 'string' &&
+    typeof digest === 'string' &&
+    typeof confirmed === 'boolean' &&
+    typeof expiresAtMs === 'number'
+  );
+}
+
+function isRemoval(written: object): written is Removal {
+  const { key, gone } = written as Partial<Record<keyof Removal, unknown>>;
+  return typeof key === 'string' && gone === true;
+}
+
 async function rewrite(path: string, live: ReadonlyMap<string, JournalEntry>): Promise<FileHandle> {
   const file = await open(`${path}.new`, 'w', 0o600);
-  await file.appendFile([...live.values()].map((entry) => JSON.stringify(entry) + '\n').join(''));
-  await file.datasync();
-  renameSync(`${path}.new`, path);
+  try {
+    await file.appendFile([...live.values()].map((entry) => JSON.stringify(entry) + '\n').join(''));
+    await file.datasync();
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+  await syncDirectory(dirname(path));
   return file;
+}
+
+/** Else the name may still stand for the old file after a crash. Some file systems cannot, and need not. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path).catch(() => undefined);
+  await directory?.sync().catch(() => undefined);
+  await directory?.close();
 }

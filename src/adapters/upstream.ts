@@ -32,7 +32,7 @@ export class UpstreamFailure extends Error {
 export interface UpstreamOptions {
   /** Scheme, host and port. */
   readonly origin: string;
-  /** PEM of a private certificate authority, beside the system's. */
+  /** PEM of the certificate authorities to trust, in place of the system's. */
   readonly ca?: string;
 }
 

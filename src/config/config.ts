@@ -1,0 +1,72 @@
+import type { AccessLevel } from '../core/access-level.ts';
+import type { Address, Network } from './addresses.ts';
+import type { Passthrough } from './passthrough.ts';
+import type { Values } from './schema.ts';
+import type { Secret } from './secret.ts';
+
+/** Everything that can be set in this version, checked and frozen. Paths are absolute. */
+export interface Config {
+  readonly listen: Address;
+  /** As `https://registry.example`; absent: the Host that the client used. */
+  readonly publicUrl: string | undefined;
+  readonly trustedProxies: readonly Network[];
+  readonly admin: { readonly listen: Address };
+  readonly upstream: {
+    /** As `http://127.0.0.1:5000`. */
+    readonly url: string;
+    /** Certificates (PEM) to trust in place of the system's. */
+    readonly ca: string | undefined;
+    readonly credentials: UpstreamCredentials | undefined;
+    readonly idleTimeoutSeconds: number;
+  };
+  readonly rules: { readonly file: string };
+  readonly auth: { readonly defaultAccessLevel: AccessLevel };
+  readonly immutability: { readonly enabled: boolean };
+  readonly claims: {
+    readonly ttlSeconds: number;
+    readonly putDeadlineSeconds: number;
+    readonly journalFile: string;
+  };
+  readonly passthrough: readonly Passthrough[];
+  readonly log: { readonly level: Values['log.level'] };
+}
+
+/** Tagwarden's own, for look-ups. */
+export interface UpstreamCredentials {
+  readonly username: string;
+  readonly password: Secret;
+}
+
+export function arrange(values: Values): Config {
+  const { 'upstream.username': username, 'upstream.password_file': password } = values;
+  const credentials = username !== undefined && password ? { username, password } : undefined;
+  return deepFreeze({
+    listen: values.listen,
+    publicUrl: values.public_url,
+    trustedProxies: values.trusted_proxies,
+    admin: { listen: values['admin.listen'] },
+    upstream: {
+      url: values['upstream.url'],
+      ca: values['upstream.ca_file'],
+      credentials,
+      idleTimeoutSeconds: values['upstream.idle_timeout_seconds'],
+    },
+    rules: { file: values['rules.file'] },
+    auth: { defaultAccessLevel: values['auth.default_access_level'] },
+    immutability: { enabled: values['immutability.enabled'] },
+    claims: {
+      ttlSeconds: values['claims.ttl_seconds'],
+      putDeadlineSeconds: values['claims.put_deadline_seconds'],
+      journalFile: values['claims.journal_file'],
+    },
+    passthrough: values.passthrough,
+    log: { level: values['log.level'] },
+  });
+}
+
+function deepFreeze<Value extends object>(value: Value): Value {
+  for (const part of Object.values(value) as unknown[]) {
+    if (typeof part === 'object' && part !== null) deepFreeze(part);
+  }
+  return Object.freeze(value);
+}

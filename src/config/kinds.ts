@@ -1,0 +1,109 @@
+import { resolve } from 'node:path';
+import { Invalid } from './complaints.ts';
+import { chooseFrom, type Entry } from './entry.ts';
+
+/** How the value of a key is written, and what is made of it. */
+export interface Kind<Value> {
+  /** For a reader, as `HOST:PORT`. */
+  readonly placeholder: string;
+  /**
+   * From a flag, an environment variable, or the key's default. Relative paths are relative to the directory.
+   * @throws Invalid
+   */
+  fromText(text: string, directory: string): Value;
+  /** From the config file; what is wrong is complained of at its place there. */
+  fromEntry(entry: Entry, directory: string): Value | undefined;
+  /** A text that `fromText` takes, as the config file has it. */
+  toYaml(text: string): string;
+}
+
+type ScalarType = 'string' | 'number' | 'boolean';
+type Parse<Value> = (text: string, directory: string) => Value;
+
+export function scalar<Value>(
+  placeholder: string,
+  parse: Parse<Value>,
+  type: ScalarType = 'string',
+): Kind<Value> {
+  return {
+    placeholder,
+    fromText: parse,
+    fromEntry: (entry, directory) => entry.parse((text) => parse(text, directory), type),
+    toYaml: (text) => text,
+  };
+}
+
+export const text = scalar('TEXT', (value) => {
+  if (value.trim() !== '') return value;
+  throw new Invalid('must not be empty');
+});
+
+export const userName = scalar('NAME', (value, directory) => {
+  if (!value.includes(':')) return text.fromText(value, directory);
+  throw new Invalid('must hold no colon: Basic authentication could not tell it from the password');
+});
+
+export const path = scalar('PATH', (value, directory) => resolve(directory, text.fromText(value, directory)));
+
+export const flag = scalar(
+  'true|false',
+  (value) => chooseFrom(['true', 'false'], value) === 'true',
+  'boolean',
+);
+
+export function oneOf<Choice extends string>(choices: readonly Choice[]): Kind<Choice> {
+  return scalar(choices.join('|'), (value) => chooseFrom(choices, value));
+}
+
+export function integer(placeholder: string, min: number, max: number): Kind<number> {
+  const parse = (value: string) => {
+    const number = /^\d{1,9}$/.test(value) ? Number(value) : NaN;
+    if (number >= min && number <= max) return number;
+    throw new Invalid(`must be a whole number from ${min} to ${max}, not ${value}`);
+  };
+  return scalar(placeholder, parse, 'number');
+}
+
+export function listOf<Item>(item: Kind<Item>): Kind<readonly Item[]> {
+  return {
+    placeholder: `${item.placeholder},...`,
+    fromText: (text, directory) =>
+      text === '' ? [] : text.split(',').map((part) => item.fromText(part.trim(), directory)),
+    fromEntry: (entry, directory) =>
+      entry
+        .items()
+        ?.map((part) => item.fromEntry(part, directory))
+        .filter((value) => value !== undefined),
+    toYaml: (text) => `[${text.split(',').join(', ')}]`,
+  };
+}
+
+/**
+ * Parses, but refuses any value other than the default: the key's name is settled, its behaviour comes with a later
+ * version, and until then it would be a promise that nobody keeps.
+ */
+export function notYet<Value extends string | number | readonly string[]>(
+  kind: Kind<Value>,
+  onlyValue?: string,
+): Kind<Value> {
+  const refusalOf = (value: Value) => {
+    if (onlyValue === undefined) return 'is not available in this version; leave it out';
+    const isOnly = String(value) === onlyValue;
+    return isOnly ? undefined : `${String(value)} is not available in this version; use ${onlyValue}`;
+  };
+  return {
+    ...kind,
+    fromText: (text, directory) => {
+      const value = kind.fromText(text, directory);
+      const refusal = refusalOf(value);
+      if (refusal !== undefined) throw new Invalid(refusal);
+      return value;
+    },
+    fromEntry: (entry, directory) => {
+      const value = kind.fromEntry(entry, directory);
+      const refusal = value === undefined ? undefined : refusalOf(value);
+      if (refusal !== undefined) entry.complain(refusal);
+      return value;
+    },
+  };
+}

@@ -1,0 +1,69 @@
+import { readConfigFile } from './config-file.ts';
+import { arrange, type Config } from './config.ts';
+import { flagOf, keyPaths, keys, variableOf, type KeyPath, type Values } from './schema.ts';
+import { readDefaults, readEnvironment, readFlags, type Setting, type Source } from './sources.ts';
+
+export interface Surroundings {
+  /** The flags alone: neither the program nor its subcommand. */
+  readonly argv: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  /** The working directory. */
+  readonly cwd: string;
+}
+
+export type LoadedConfig = { readonly config: Config } | { readonly errors: readonly string[] };
+
+/**
+ * Puts the configuration together: a flag beats the environment, that beats the file, that beats the default. Finds
+ * every error in all of them at once; each names its place and its mend.
+ */
+export function loadConfig({ argv, env, cwd }: Surroundings): LoadedConfig {
+  const flags = readFlags(argv, cwd);
+  const environment = readEnvironment(env, cwd);
+  const named = flags.configFile ?? environment.configFile;
+  const file = named && readConfigFile(named.path, named.place, cwd);
+  const sources: Source[] = [readDefaults(cwd), ...(file ? [file] : []), environment, flags];
+  const settings = new Map(sources.flatMap((source) => [...source.settings]));
+  const values = valuesOf(settings);
+  const errors = [
+    ...sources.flatMap((source) => source.errors),
+    ...missingKeys(settings),
+    ...checkLifetime(values, settings),
+    ...checkCredentials(settings),
+  ];
+  return errors.length === 0 ? { config: arrange(values as Values) } : { errors };
+}
+
+type Settings = ReadonlyMap<KeyPath, Setting>;
+
+/** INVARIANT: what is there was made by the kind of its own key, which is what `Values` says. */
+function valuesOf(settings: Settings): Partial<Values> {
+  return Object.fromEntries([...settings].map(([path, { value }]) => [path, value]));
+}
+
+function missingKeys(settings: Settings): string[] {
+  return keyPaths
+    .filter((path) => keys[path].example !== undefined && !settings.has(path))
+    .map(
+      (path) =>
+        `${path}: is required; give ${flagOf(path)}, ${variableOf(path)}, or the key in the config file`,
+    );
+}
+
+/** A reservation must outlive the deadline of its push by what an upstream may take to commit what it received. */
+function checkLifetime(values: Partial<Values>, settings: Settings): string[] {
+  const { 'claims.ttl_seconds': ttlSeconds, 'claims.put_deadline_seconds': deadlineSeconds } = values;
+  if (ttlSeconds === undefined || deadlineSeconds === undefined || ttlSeconds >= 2 * deadlineSeconds)
+    return [];
+  const place = settings.get('claims.ttl_seconds')?.place ?? 'claims.ttl_seconds';
+  const least = `at least ${2 * deadlineSeconds}, twice claims.put_deadline_seconds (${deadlineSeconds})`;
+  return [`${place}: ${ttlSeconds} is too short; it must be ${least}`];
+}
+
+function checkCredentials(settings: Settings): string[] {
+  const [user, password] = ['upstream.username', 'upstream.password_file'] as const;
+  return [[user, password] as const, [password, user] as const].flatMap(([given, other]) => {
+    const place = settings.get(given)?.place;
+    return place === undefined || settings.has(other) ? [] : [`${place}: needs ${other} too`];
+  });
+}

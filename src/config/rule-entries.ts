@@ -1,0 +1,163 @@
+import { accessLevels, isAccessLevel, type MinimumAccessLevel } from '../core/access-level.ts';
+import { compileRepositoryPattern, compileTagPattern, PatternError, type Pattern } from '../core/pattern.ts';
+import type { Member, RepositoryRule, TagRule } from '../core/rule.ts';
+import { Invalid } from './complaints.ts';
+import type { Entry, Fields } from './entry.ts';
+import { contentOf, type Nameless } from './rule-content.ts';
+
+const memberLevels = Object.keys(accessLevels).filter(isAccessLevel);
+const minimumLevels: readonly MinimumAccessLevel[] = [...memberLevels, 'no_access'];
+const idGrammar = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+
+export function readRepositoryRule(entry: Entry, ids: RuleIds): RepositoryRule | undefined {
+  const fields = entry.fields(['id', 'repository_path_pattern', ...levelKeys]);
+  if (!fields) return undefined;
+  const id = ids.given(entry, fields.get('id'));
+  const repositories = required(entry, fields, 'repository_path_pattern')?.parse(repositoryPattern);
+  const levels = readLevels(fields);
+  if (!givesLevels(fields)) entry.complain(`restricts nothing; give ${levelKeys.join(' or ')}`);
+  if (!repositories) return undefined;
+  const rule = { repositories, ...levels };
+  return { id: id ?? ids.made(entry, rule), ...rule };
+}
+
+export function readTagRule(entry: Entry, ids: RuleIds): TagRule | undefined {
+  const fields = entry.fields([
+    'id',
+    'repository_path_pattern',
+    'tag_name_pattern',
+    'tag_name_exclude_pattern',
+    ...levelKeys,
+    'immutable',
+    'enforcement',
+  ]);
+  if (!fields) return undefined;
+  const id = ids.given(entry, fields.get('id'));
+  const repositories = fields.get('repository_path_pattern')?.parse(repositoryPattern);
+  const tags = required(entry, fields, 'tag_name_pattern')?.parse(tagPattern);
+  const excludedTags = fields.get('tag_name_exclude_pattern')?.parse(tagPattern);
+  const effect = readEffect(entry, fields);
+  fields.get('enforcement')?.parse(checkEnforcement);
+  if (!tags) return undefined;
+  const rule = {
+    ...(repositories && { repositories }),
+    tags,
+    ...(excludedTags && { excludedTags }),
+    ...effect,
+  };
+  return { id: id ?? ids.made(entry, rule), ...rule };
+}
+
+export function readMember(entry: Entry): Member | undefined {
+  const fields = entry.fields(['subject', 'group', 'repository_path_pattern', 'access_level']);
+  if (!fields) return undefined;
+  if (fields.has('subject') === fields.has('group')) entry.complain('needs either subject or group');
+  const subject = fields.get('subject')?.parse(notEmpty);
+  const group = fields.get('group')?.parse(notEmpty);
+  const pattern = fields.get('repository_path_pattern');
+  const repositories = pattern ? pattern.parse(repositoryPattern) : compileRepositoryPattern('*');
+  const accessLevel = required(entry, fields, 'access_level')?.oneOf(memberLevels);
+  if (!repositories || !accessLevel) return undefined;
+  const who = subject === undefined ? group !== undefined && { group } : { subject };
+  return { ...who, repositories, accessLevel };
+}
+
+/** The ids of one file: unique, for a refusal names the rule that it comes from. */
+export class RuleIds {
+  readonly #places = new Map<string, string>();
+
+  given(rule: Entry, entry: Entry | undefined): string | undefined {
+    const id = entry?.parse(checkId);
+    if (id === undefined) return undefined;
+    const place = this.#places.get(id);
+    if (place === undefined) this.#places.set(id, rule.place);
+    else entry?.complain(`"${id}" is the id of ${place} already; choose another`);
+    return id;
+  }
+
+  /** For a rule without one, made from its content. */
+  made(rule: Entry, content: Nameless): string {
+    const id = contentOf(content);
+    const place = this.#places.get(id);
+    if (place !== undefined) rule.complain(`says the same as ${place}; remove one of them`);
+    this.#places.set(id, rule.place);
+    return id;
+  }
+}
+
+const levelKeys = ['minimum_access_level_for_push', 'minimum_access_level_for_delete'] as const;
+type LevelKey = (typeof levelKeys)[number];
+type Levels = Pick<RepositoryRule, 'minimumAccessLevelForPush' | 'minimumAccessLevelForDelete'>;
+
+function givesLevels(fields: Fields<LevelKey>): boolean {
+  return levelKeys.some((key) => fields.has(key));
+}
+
+function readLevels(fields: Fields<LevelKey>): Levels {
+  const push = fields.get('minimum_access_level_for_push')?.oneOf(minimumLevels);
+  const deletion = fields.get('minimum_access_level_for_delete')?.oneOf(minimumLevels);
+  return {
+    ...(push && { minimumAccessLevelForPush: push }),
+    ...(deletion && { minimumAccessLevelForDelete: deletion }),
+  };
+}
+
+type Effect =
+  (Levels & { readonly kind: 'protected' }) | { readonly kind: 'immutable'; admitsFirstPushFromMs: number };
+
+function readEffect(entry: Entry, fields: Fields<LevelKey | 'immutable'>): Effect {
+  const levels = readLevels(fields);
+  const flag = fields.get('immutable');
+  const immutable = flag?.boolean();
+  if (immutable === true) {
+    if (givesLevels(fields))
+      flag?.complain('is for everyone, so it takes no minimum levels; make two rules of it');
+    return { kind: 'immutable', admitsFirstPushFromMs: 0 };
+  }
+  if (!givesLevels(fields)) {
+    if (!flag) entry.complain(`restricts nothing; give immutable: true, or ${levelKeys.join(' or ')}`);
+    if (immutable === false)
+      flag?.complain(`false restricts nothing; write true, or give ${levelKeys.join(' or ')}`);
+  }
+  return { kind: 'protected', ...levels };
+}
+
+function required<Name extends string>(entry: Entry, fields: Fields<Name>, name: Name): Entry | undefined {
+  const field = fields.get(name);
+  if (!field) entry.complain(`needs ${name}`);
+  return field;
+}
+
+function repositoryPattern(source: string): Pattern {
+  return compiled(compileRepositoryPattern, source);
+}
+
+function tagPattern(source: string): Pattern {
+  return compiled(compileTagPattern, source);
+}
+
+function compiled(compile: (source: string) => Pattern, source: string): Pattern {
+  try {
+    return compile(source);
+  } catch (error) {
+    if (error instanceof PatternError) throw new Invalid(`not a pattern: ${error.message}`);
+    throw error;
+  }
+}
+
+function checkId(text: string): string {
+  if (idGrammar.test(text)) return text;
+  throw new Invalid(
+    'an id has 1 to 63 letters, digits, ".", "_" or "-", and starts with a letter or a digit',
+  );
+}
+
+function checkEnforcement(text: string): void {
+  if (text === 'warn') throw new Invalid('warn is not available in this version; use deny');
+  if (text !== 'deny') throw new Invalid('must be deny');
+}
+
+function notEmpty(text: string): string {
+  if (text.trim() !== '') return text;
+  throw new Invalid('must not be empty');
+}

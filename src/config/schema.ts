@@ -1,0 +1,160 @@
+import { accessLevels, isAccessLevel } from '../core/access-level.ts';
+import { address, network, origin } from './addresses.ts';
+import { certificateFile, secretFile } from './files.ts';
+import { flag, integer, listOf, notYet, oneOf, path, text, userName, type Kind } from './kinds.ts';
+import { passthroughs } from './passthrough.ts';
+
+/** One key of the configuration. */
+export interface Key<Value> {
+  readonly kind: Kind<Value>;
+  /** What it is for, in a sentence. */
+  readonly about: string;
+  /** As it would be written in a flag. */
+  readonly defaultText?: string;
+  /** Of a key that must be given. */
+  readonly example?: string;
+  /** Whether it does anything in this version. */
+  readonly isAvailable: boolean;
+}
+
+function defaulting<Value>(defaultText: string, kind: Kind<Value>, about: string): Key<Value> {
+  return { kind, about, defaultText, isAvailable: true };
+}
+
+function required<Value>(example: string, kind: Kind<Value>, about: string): Key<Value> {
+  return { kind, about, example, isAvailable: true };
+}
+
+function optional<Value>(kind: Kind<Value>, about: string): Key<Value | undefined> {
+  return { kind, about, isAvailable: true };
+}
+
+/** Its name stays, its behaviour is still to come: no other value than its default is taken. */
+function later(
+  kind: Kind<string | number | readonly string[]>,
+  about: string,
+  onlyValue?: string,
+): Key<unknown> {
+  const defaultText = onlyValue === undefined ? {} : { defaultText: onlyValue };
+  return { kind: notYet(kind, onlyValue), about, ...defaultText, isAvailable: false };
+}
+
+const levels = Object.keys(accessLevels).filter(isAccessLevel);
+const count = integer('COUNT', 1, 1024);
+const seconds = integer('SECONDS', 1, 86_400);
+const putDeadline = integer('SECONDS', 1, 600);
+
+/** Every key, once: its name in the file, in a flag and in the environment, its kind, its default, its reason. */
+export const keys = {
+  listen: defaulting('127.0.0.1:8080', address, 'Where docker clients connect; port 0 picks a free one.'),
+  workers: later(count, 'How many processes share the work.', '1'),
+  'tls.cert_file': later(path, 'The certificate chain (PEM) to serve HTTPS with.'),
+  'tls.key_file': later(path, 'The private key (PEM) of that certificate.'),
+  public_url: optional(origin, 'The address that clients know; absent: the Host that each of them used.'),
+  trusted_proxies: defaulting(
+    '',
+    listOf(network),
+    'Who may say, in Forwarded and X-Forwarded-*, for whom they ask; of anyone else these headers are dropped.',
+  ),
+  'admin.listen': defaulting('127.0.0.1:9090', address, 'Where operators and probes connect.'),
+  'admin.token_file': later(path, 'Holds the token that the management API asks for.'),
+  'upstream.url': required('http://127.0.0.1:5000', origin, 'The registry that is protected.'),
+  'upstream.ca_file': optional(
+    certificateFile,
+    "Certificates (PEM) to trust, in place of the system's, for an https upstream.",
+  ),
+  'upstream.username': optional(
+    userName,
+    "Used to look up tags where the caller's own credentials may not pull.",
+  ),
+  'upstream.password_file': optional(
+    secretFile,
+    'Holds the password of that user; a file, so that it is in no process list.',
+  ),
+  'upstream.idle_timeout_seconds': defaulting(
+    '120',
+    seconds,
+    'How long a transfer may stand still before it is given up; one that moves may take as long as it likes.',
+  ),
+  'rules.file': required(
+    './rules.yaml',
+    path,
+    'The rules; a change to the file is in force within a second.',
+  ),
+  'redis.url': later(text, 'What replicas share; absent: everything is in memory, for one process.'),
+  'redis.key_prefix': later(text, 'With what the names of all Redis keys begin.', 'tagwarden'),
+  'auth.mode': later(
+    oneOf(['anonymous', 'upstream', 'token', 'builtin']),
+    'Who says who the caller is; anonymous: nobody is told apart.',
+    'anonymous',
+  ),
+  'auth.default_access_level': defaulting(
+    'developer',
+    oneOf(levels),
+    'What a caller is where no member entry says more.',
+  ),
+  'auth.realm': later(text, 'Where clients are sent for a token.'),
+  'auth.service': later(text, 'What a token must be meant for.', 'container_registry'),
+  'auth.issuer': later(text, 'Who must have issued a token.'),
+  'auth.algorithms': later(listOf(text), 'With what a token may be signed.', 'RS256,ES256'),
+  'auth.keys.jwks_url': later(text, 'Where the keys that sign tokens are published.'),
+  'auth.keys.jwks_file': later(path, 'The same, in a file.'),
+  'auth.keys.certificate_file': later(path, 'The same, as certificates (PEM).'),
+  'auth.users_file': later(path, 'Users and their passwords, as htpasswd writes them (bcrypt).'),
+  'auth.signing_key_file': later(path, 'The private key that signs our own tokens; made if absent.'),
+  'auth.token_lifetime_seconds': later(seconds, 'How long our own tokens are good for.', '300'),
+  'immutability.enabled': defaulting(
+    'true',
+    flag,
+    'Whether immutable rules count: the switch for an emergency.',
+  ),
+  'claims.ttl_seconds': defaulting(
+    '120',
+    integer('SECONDS', 2, 86_400),
+    'How long a tag stays reserved for a push whose outcome is unknown; at least twice the deadline of a push.',
+  ),
+  'claims.put_deadline_seconds': defaulting(
+    '25',
+    putDeadline,
+    'How long the upstream may take to accept a manifest; containerd gives up after 30 seconds.',
+  ),
+  'claims.journal_file': defaulting(
+    './.tagwarden/claims.journal',
+    path,
+    'Remembers pending reservations over a restart; the default is in the working directory.',
+  ),
+  passthrough: defaulting(
+    '',
+    passthroughs,
+    'Paths outside /v2/ that are forwarded as they are, as /ui; GET and HEAD, or { prefix: /ui, methods: [GET, POST] }.',
+  ),
+  'log.level': defaulting(
+    'info',
+    oneOf(['trace', 'debug', 'info', 'warn', 'error']),
+    'The least level that is logged.',
+  ),
+  'log.audit_file': later(path, 'Where every decision is written down.'),
+};
+
+export type KeyPath = keyof typeof keys;
+type ValueOf<Declared> = Declared extends Key<infer Value> ? Value : never;
+export type Values = { readonly [Path in KeyPath]: ValueOf<(typeof keys)[Path]> };
+
+export const keyPaths = Object.keys(keys).filter((name): name is KeyPath => Object.hasOwn(keys, name));
+
+// Where a key is the only one of its section that anybody sets by hand.
+const shortNames: Readonly<Record<string, string>> = {
+  'upstream.url': 'upstream',
+  'rules.file': 'rules',
+  'redis.url': 'redis',
+};
+
+/** As `--claims-ttl-seconds`. */
+export function flagOf(path: KeyPath): string {
+  return `--${(shortNames[path] ?? path).replace(/[._]/g, '-')}`;
+}
+
+/** As `TAGWARDEN_CLAIMS_TTL_SECONDS`. */
+export function variableOf(path: KeyPath): string {
+  return `TAGWARDEN_${(shortNames[path] ?? path).replaceAll('.', '_').toUpperCase()}`;
+}

@@ -1,0 +1,296 @@
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import t, { type Test } from 'tap';
+import type { Config } from '../../src/config/config.ts';
+import { loadConfig, type LoadedConfig } from '../../src/config/load.ts';
+
+const needed = ['--upstream', 'http://127.0.0.1:5000', '--rules', 'rules.yaml'];
+
+interface Given {
+  readonly argv?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  /** Of the config file, `etc/tagwarden.yaml` in the working directory. */
+  readonly file?: string;
+}
+
+/** Loads in a directory of the test's own; `needed` is given as flags unless a file is. */
+function load(t: Test, { argv = [], env = {}, file }: Given): LoadedConfig & { readonly cwd: string } {
+  const cwd = t.testdir({
+    'secret.txt': 's3cret\n',
+    'empty.txt': '\n',
+    'ca.pem': '-----BEGIN CERTIFICATE-----\n',
+    etc:
+      file === undefined ? {} : { 'tagwarden.yaml': file, 'ca.pem': '-----BEGIN CERTIFICATE-----\nnear\n' },
+  });
+  const all = file === undefined ? [...needed, ...argv] : ['--config', 'etc/tagwarden.yaml', ...argv];
+  return { ...loadConfig({ argv: all, env, cwd }), cwd };
+}
+
+function configOf(t: Test, given: Given): Config & { readonly cwd: string } {
+  const loaded = load(t, given);
+  if ('errors' in loaded) throw new Error(loaded.errors.join('\n'));
+  return { ...loaded.config, cwd: loaded.cwd };
+}
+
+function errorsOf(t: Test, given: Given): readonly string[] {
+  const loaded = load(t, given);
+  return 'errors' in loaded ? loaded.errors.map((error) => error.replaceAll(loaded.cwd, '.')) : [];
+}
+
+t.test('defaults', (t) => {
+  const { cwd, ...config } = configOf(t, {});
+  t.strictSame(config, {
+    listen: { host: '127.0.0.1', port: 8080 },
+    publicUrl: undefined,
+    trustedProxies: [],
+    admin: { listen: { host: '127.0.0.1', port: 9090 } },
+    upstream: {
+      url: 'http://127.0.0.1:5000',
+      ca: undefined,
+      credentials: undefined,
+      idleTimeoutSeconds: 120,
+    },
+    rules: { file: join(cwd, 'rules.yaml') },
+    auth: { defaultAccessLevel: 'developer' },
+    immutability: { enabled: true },
+    claims: { ttlSeconds: 120, putDeadlineSeconds: 25, journalFile: join(cwd, '.tagwarden/claims.journal') },
+    passthrough: [],
+    log: { level: 'info' },
+  });
+  t.end();
+});
+
+const inFile = 'upstream: { url: http://upstream:5000 }\nrules: { file: rules.yaml }\n';
+
+t.test('a flag beats the environment, that beats the file, that beats the default', (t) => {
+  const file = `${inFile}claims: { ttl_seconds: 61, put_deadline_seconds: 21 }\nlisten: "[::1]:1"\n`;
+  const env = { TAGWARDEN_CLAIMS_TTL_SECONDS: '62', TAGWARDEN_LISTEN: 'localhost:2' };
+  t.match(configOf(t, {}).claims, { ttlSeconds: 120, putDeadlineSeconds: 25 });
+  t.match(configOf(t, { file }), {
+    listen: { host: '::1', port: 1 },
+    claims: { ttlSeconds: 61, putDeadlineSeconds: 21 },
+  });
+  t.match(configOf(t, { file, env }), {
+    listen: { host: 'localhost', port: 2 },
+    claims: { ttlSeconds: 62, putDeadlineSeconds: 21 },
+  });
+  t.match(configOf(t, { file, env, argv: ['--listen=0.0.0.0:0'] }), {
+    listen: { host: '0.0.0.0', port: 0 },
+    claims: { ttlSeconds: 62, putDeadlineSeconds: 21 },
+  });
+  t.end();
+});
+
+t.test('a path is relative to where it is written', (t) => {
+  const paths = `rules: { file: ../rules.yaml }\nupstream: { url: http://u, ca_file: ca.pem }\n`;
+  const { cwd, rules, upstream, claims } = configOf(t, { file: paths });
+  t.equal(rules.file, join(cwd, 'rules.yaml'));
+  t.match(upstream.ca, /near/);
+  t.equal(claims.journalFile, join(cwd, '.tagwarden/claims.journal'), 'a default: the working directory');
+  const byFlag = configOf(t, {
+    file: paths,
+    argv: ['--rules', 'x.yaml'],
+    env: { TAGWARDEN_UPSTREAM_CA_FILE: 'ca.pem' },
+  });
+  t.equal(byFlag.rules.file, join(byFlag.cwd, 'x.yaml'));
+  t.notMatch(byFlag.upstream.ca, /near/);
+  t.end();
+});
+
+t.test('every kind of value', (t) => {
+  const lists = configOf(t, {
+    env: {
+      TAGWARDEN_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
+      TAGWARDEN_PASSTHROUGH: '/ui,/jwt/auth/',
+      TAGWARDEN_IMMUTABILITY_ENABLED: 'false',
+      TAGWARDEN_PUBLIC_URL: 'https://Registry.example:443/',
+    },
+  });
+  t.match(lists, {
+    trustedProxies: [
+      { address: '10.0.0.0', prefixLength: 8, family: 'ipv4' },
+      { address: '::1', prefixLength: 128, family: 'ipv6' },
+    ],
+    passthrough: [
+      { prefix: '/ui', methods: ['GET', 'HEAD'] },
+      { prefix: '/jwt/auth', methods: ['GET', 'HEAD'] },
+    ],
+    immutability: { enabled: false },
+    publicUrl: 'https://registry.example',
+  });
+  const file = `${inFile}trusted_proxies: [192.0.2.1]\nimmutability: { enabled: false }\npassthrough: [/ui, { prefix: /api/x, methods: [POST] }]\n`;
+  t.match(configOf(t, { file }), {
+    trustedProxies: [{ address: '192.0.2.1', prefixLength: 32 }],
+    immutability: { enabled: false },
+    passthrough: [{ prefix: '/ui' }, { prefix: '/api/x', methods: ['POST'] }],
+  });
+  t.end();
+});
+
+t.test('nothing of it can be changed', (t) => {
+  const config = configOf(t, { argv: ['--passthrough', '/ui'] });
+  t.ok([config.listen, config.upstream, config.passthrough, config.passthrough[0]].every(Object.isFrozen));
+  t.end();
+});
+
+t.test('the password of the upstream is printed nowhere', (t) => {
+  const { upstream } = configOf(t, {
+    argv: ['--upstream-username', 'tagwarden', '--upstream-password-file', 'secret.txt'],
+  });
+  t.equal(upstream.credentials?.username, 'tagwarden');
+  t.equal(upstream.credentials?.password.reveal(), 's3cret');
+  const printed = [
+    inspect(upstream, { depth: 9, showHidden: true }),
+    JSON.stringify(upstream),
+    String(upstream.credentials?.password),
+  ];
+  t.same(
+    printed.filter((text) => text.includes('s3cret') || !text.includes('***')),
+    [],
+  );
+  t.end();
+});
+
+t.test('an empty variable is not set, and what Kubernetes sets is not meant for us', (t) => {
+  const env = {
+    TAGWARDEN_LISTEN: '',
+    TAGWARDEN_WHATEVER: '',
+    TAGWARDEN_PORT: 'tcp://10.96.0.12:80',
+    TAGWARDEN_PORT_80_TCP: 'tcp://10.96.0.12:80',
+    TAGWARDEN_PORT_80_TCP_ADDR: '10.96.0.12',
+    TAGWARDEN_SERVICE_HOST: '10.96.0.12',
+    TAGWARDEN_SERVICE_PORT_HTTP: '80',
+    TAGWARDEN_ADMIN_SERVICE_PORT: '9090',
+  };
+  t.same(configOf(t, { env }).listen, { host: '127.0.0.1', port: 8080 });
+  t.end();
+});
+
+t.test('all errors of all sources at once, each with its place and its mend', (t) => {
+  const file = `listen: 8080
+upstreem: {}
+auth: { mode: token, default_access_level: boss }
+claims: { ttl_seconds: 60, put_deadline_seconds: "25" }
+log:
+rules: { file: 7 }
+`;
+  const env = { TAGWARDEN_LISTEN: ':8080', TAGWARDEN_RULE: 'x', TAGWARDEN_CLAIMS_PUT_DEADLINE_SECONDS: '40' };
+  const argv = [
+    'serve',
+    '--admin-listen',
+    '1.2.3.4:70000',
+    '--upstreams',
+    'x',
+    '--log-level',
+    '--workers=2',
+    '--workers',
+    '2',
+  ];
+  t.same(errorsOf(t, { file, env, argv }), [
+    'etc/tagwarden.yaml:1:9 listen: must be text, not 8080; put quotes around it',
+    'etc/tagwarden.yaml:2:1 unknown key "upstreem"; did you mean upstream?',
+    'etc/tagwarden.yaml:3:15 auth.mode: token is not available in this version; use anonymous',
+    'etc/tagwarden.yaml:3:44 auth.default_access_level: must be one of anonymous, guest, reporter, developer, maintainer, owner, admin, not "boss"',
+    'etc/tagwarden.yaml:4:50 claims.put_deadline_seconds: must be a number, not "25"',
+    'etc/tagwarden.yaml:5:5 log: is empty; it must be a mapping with level, audit_file',
+    'etc/tagwarden.yaml:6:16 rules.file: must be text, not 7; put quotes around it',
+    'environment TAGWARDEN_RULE: unknown; did you mean TAGWARDEN_RULES?',
+    'environment TAGWARDEN_LISTEN: must be HOST:PORT; 127.0.0.1:8080 is this machine alone, 0.0.0.0:8080 or [::]:8080 everyone',
+    'unexpected argument "serve"; flags start with --',
+    'flag --upstreams: unknown; did you mean --upstream?',
+    'flag --log-level: needs a value',
+    'flag --workers: given twice; give it once',
+    'flag --workers: 2 is not available in this version; use 1',
+    'flag --admin-listen: must end with a port from 0 to 65535, as 127.0.0.1:8080',
+    'upstream.url: is required; give --upstream, TAGWARDEN_UPSTREAM, or the key in the config file',
+    'etc/tagwarden.yaml:4:24 claims.ttl_seconds: 60 is too short; it must be at least 80, twice claims.put_deadline_seconds (40)',
+  ]);
+  t.end();
+});
+
+t.test('a value that is refused', (t) => {
+  const cases: [flag: string, value: string, error: RegExp][] = [
+    ['--upstream', 'registry:5000', /must start with http/],
+    ['--upstream', 'http://u/v2/', /a scheme, a host and a port only/],
+    ['--upstream', 'http://u/?x', /a scheme, a host and a port only/],
+    ['--upstream', 'http://u:p@host', /must hold no credentials/],
+    ['--listen', '8080', /must be HOST:PORT/],
+    ['--listen', '*:8080', /must be HOST:PORT/],
+    ['--listen', '::1:8080', /write IPv6 in brackets/],
+    ['--listen', 'localhost:x', /must end with a port/],
+    ['--trusted-proxies', '10.0.0.0/33', /"10\.0\.0\.0\/33" is no address or network/],
+    ['--trusted-proxies', 'proxy', /"proxy" is no address or network/],
+    ['--claims-ttl-seconds', '1', /from 2 to 86400, not 1/],
+    ['--claims-ttl-seconds', '1e3', /must be a whole number/],
+    ['--claims-put-deadline-seconds', '601', /from 1 to 600/],
+    ['--immutability-enabled', 'yes', /must be one of true, false/],
+    ['--log-level', 'inof', /did you mean info\?/],
+    ['--upstream-ca-file', 'missing.pem', /cannot read \.\/missing\.pem: ENOENT: no such file or directory/],
+    ['--upstream-ca-file', 'secret.txt', /holds no certificate/],
+    ['--upstream-username', 'a', /needs upstream\.password_file too/],
+    ['--upstream-username', 'a:b', /must hold no colon/],
+    ['--upstream-password-file', 'secret.txt', /needs upstream\.username too/],
+    ['--upstream-password-file', 'empty.txt', /empty\.txt is empty/],
+    ['--config', 'missing.yaml', /flag --config: cannot read .*missing\.yaml/],
+    ['--config', 'empty.txt', /empty\.txt:1:1 the document is empty/],
+    ...['--tls-cert-file', '--tls-key-file', '--redis', '--admin-token-file', '--log-audit-file'].map(
+      (flag): [string, string, RegExp] => [flag, 'x', /is not available in this version; leave it out/],
+    ),
+    ...[
+      'realm',
+      'issuer',
+      'keys-jwks-url',
+      'keys-jwks-file',
+      'keys-certificate-file',
+      'users-file',
+      'signing-key-file',
+    ].map((name): [string, string, RegExp] => [
+      `--auth-${name}`,
+      'x',
+      /is not available in this version; leave it out/,
+    ]),
+    ['--auth-algorithms', 'RS512', /RS512 is not available in this version; use RS256,ES256/],
+  ];
+  for (const [flag, value, error] of cases) {
+    const argv = flag === '--upstream' ? [] : [flag, value];
+    const env = flag === '--upstream' ? { TAGWARDEN_UPSTREAM: value } : {};
+    t.match(errorsOf(t, { argv, env }).join('\n'), error, `${flag} ${value}`);
+  }
+  t.end();
+});
+
+t.test('no prefix opens a way around the rules', (t) => {
+  const refused = [
+    '/',
+    '/v2',
+    '/V2',
+    '/v2/',
+    '/v2/x',
+    '/gitlab',
+    '/GitLab/v1',
+    '/gitlab/v1/x',
+    '/api',
+    '/api/v2.0',
+    '/API/V2.0/x',
+  ];
+  const unclear = ['', 'ui', '/%76%32', '/ui/../v2', '/ui//x', '/ui?x', '/ui#x', '/ui\\x', '//v2', '/ui;x'];
+  for (const prefix of [...refused, ...unclear]) {
+    const pattern = refused.includes(prefix) ? /a way around the rules/ : /no path in its canonical form/;
+    const file = `${inFile}passthrough: [${JSON.stringify(prefix)}]\n`;
+    t.match(errorsOf(t, { file }), [pattern], `"${prefix}"`);
+  }
+  for (const prefix of ['/ui', '/v3', '/v2x', '/gitlab/v2', '/jwt/auth', '/api/v1']) {
+    t.same(errorsOf(t, { argv: ['--passthrough', prefix] }), [], prefix);
+  }
+  const entries: [entry: string, error: RegExp][] = [
+    ['{ prefix: /ui, methods: [] }', /names no method; leave it out for GET, HEAD/],
+    ['{ prefix: /ui, methods: [get] }', /did you mean GET\?/],
+    ['{ prefix: /ui, methods: [CONNECT] }', /must be one of GET, HEAD, OPTIONS/],
+    ['{ methods: [GET] }', /needs prefix/],
+    ['[/ui]', /must be text/],
+  ];
+  for (const [entry, error] of entries) {
+    t.match(errorsOf(t, { file: `${inFile}passthrough: [${entry}]\n` }), [error], entry);
+  }
+  t.end();
+});
