@@ -14,6 +14,8 @@ import {
 import { valuesOf, type Query, type Target } from './target.ts';
 
 const sessionGrammar = /^[a-zA-Z0-9_.=-]+$/;
+// The spec asks for ten. Each may cost look-ups, and a request line has room for thousands.
+const tagsPerPushLimit = 100;
 
 /**
  * Reads a request under `/v2/`, by the endpoints of the distribution-spec (end-1 to end-14 of its main branch).
@@ -81,6 +83,10 @@ function parsePutManifest(repository: Repository, reference: Reference, query: Q
     return { kind: 'putManifest', repository, reference, tags: [reference.tag] };
   }
   const tags = new Set(valuesOf(query, 'tag').map(parseTag));
+  if (tags.size > tagsPerPushLimit) {
+    const message = `at most ${tagsPerPushLimit} tags in one push`;
+    throw new RegistryError('TAG_INVALID', { status: 414, message });
+  }
   // In sorted order, so that two requests for the same tags claim them in the same order.
   return { kind: 'putManifest', repository, reference, tags: [...tags].sort() };
 }

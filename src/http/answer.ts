@@ -1,8 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { RegistryError } from '../core/errors.ts';
 import { drain, hasBody } from './body.ts';
 
-/** The only writer of errors. What was begun cannot be taken back: then the connection ends. */
+/**
+ * The only writer of errors. Never rejects: where an answer was begun, or cannot be written, the connection ends, for
+ * that is all that one exchange may cost.
+ */
 export async function answerError(
   req: IncomingMessage,
   res: ServerResponse,
@@ -10,13 +13,19 @@ export async function answerError(
   extraHeaders: readonly (readonly [name: string, value: string])[] = [],
 ): Promise<void> {
   if (res.headersSent) {
-    res.destroy();
+    // To HTTP/1.0 a close is the end of the body: only a reset says that it was cut.
+    if (req.httpVersion === '1.0') req.socket.resetAndDestroy();
+    else res.destroy();
     return;
   }
   const { retryAfterSeconds } = error;
-  if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', retryAfterSeconds);
-  for (const [name, value] of extraHeaders) res.appendHeader(name, value);
-  await answerWhole(req, res, error.status, error.body());
+  try {
+    if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', retryAfterSeconds);
+    for (const [name, value] of extraHeaders) res.appendHeader(name, value);
+    await answerWhole(req, res, error.status, error.body());
+  } catch {
+    res.destroy();
+  }
 }
 
 /** Writes an answer of our own whole, before what is left of the request's body is drained. */
@@ -31,7 +40,8 @@ export async function answerWhole(
   res.setHeader('Docker-Distribution-Api-Version', 'registry/2.0');
   const isUnread = hasBody(req) && !req.complete;
   if (isUnread) res.setHeader('Connection', 'close');
-  res.writeHead(status);
+  // Its own reason: one that was set before, for an answer that then failed, may be what it failed of.
+  res.writeHead(status, STATUS_CODES[status]);
   if (req.method !== 'HEAD') res.write(body);
   else res.flushHeaders();
   if (isUnread) await drain(req);

@@ -10,14 +10,20 @@ export function hasBody(req: IncomingMessage): boolean {
 }
 
 /**
- * Reads a body of at most `limitBytes` whole.
+ * Reads a body of at most `limitBytes` whole; `invite` is called before, unless it says that it is longer.
  * @throws RegistryError SIZE_INVALID beyond; UNAVAILABLE (408) where no byte came for `idleMs`;
  *   Error where the client went away
  */
-export function readWhole(req: IncomingMessage, limitBytes: number, idleMs: number): Promise<Buffer> {
+export function readWhole(
+  req: IncomingMessage,
+  limitBytes: number,
+  idleMs: number,
+  invite: () => void,
+): Promise<Buffer> {
   const tooLarge = (): RegistryError =>
     new RegistryError('SIZE_INVALID', { message: `a manifest has at most ${limitBytes} bytes` });
   if (Number(req.headers['content-length'] ?? 0) > limitBytes) return Promise.reject(tooLarge());
+  invite();
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;

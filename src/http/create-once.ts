@@ -99,13 +99,15 @@ async function claimTags(push: Push, claim: ClaimRequest, ports: CreateOncePorts
 
     const leftMs = Math.min(endMs - clock.nowMs(), waitStepMs);
     if (leftMs <= 0) return busy(`another push to ${place} is under way`);
+    // Listened for from now on: it may change while the upstream is asked.
+    const changed = claims.changed(repository, answer.tag, leftMs);
     if (!isFirst) {
       // A claim whose confirmation was lost is as good as confirmed once its digest is there.
       const question = { repository, tag: answer.tag, asCaller: push.asCaller, pushed: push.pushed };
       const fact = await facts.lookUp({ ...question, withinMs: leftMs });
       if (fact.state === 'present' && !fact.isPushed) return denialBy(push, answer.tag, fact, ports);
     }
-    await claims.changed(repository, answer.tag, leftMs);
+    await changed;
   }
 }
 

@@ -24,11 +24,14 @@ function takesBody(operation: Operation): boolean {
   return operation.kind === 'startUpload' || (operation.kind === 'upload' && /^P/.test(operation.method));
 }
 
+const nothing = Buffer.alloc(0);
+
 class Forwarding implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange;
   readonly #operation: Operation;
   readonly #upstream: Upstream;
   readonly #rewriting: Rewriting;
+  readonly #idleMs: number;
   readonly #idle: NodeJS.Timeout;
   readonly #over: () => void;
   #controller: Dispatcher.DispatchController | undefined;
@@ -49,6 +52,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
     this.#upstream = upstream;
     const { addressed } = exchange;
     this.#rewriting = { addressed, upstreamOrigin: upstream.origin, isWrite: isWrite(operation) };
+    this.#idleMs = idleMs;
     this.#idle = setTimeout(() => {
       this.#giveUp('idle');
     }, idleMs);
@@ -105,9 +109,11 @@ class Forwarding implements Dispatcher.DispatchHandler {
     const { res } = this.#exchange;
     const headers = responseHeaders(rawHeadersOf(controller), status, this.#rewriting);
     if (this.#hasUnreadBody()) headers.push('Connection', 'close');
-    res.writeHead(status, reason ?? '', headers);
+    // undici read it as UTF-8, and Node throws on what is not Latin-1.
+    res.writeHead(status, /^[\t -~]*$/.test(reason ?? '') ? reason : '', headers);
     if (isBodyless(status)) void this.#finish();
-    else res.flushHeaders();
+    // Sends the head as the bytes that came; flushHeaders would encode it as UTF-8.
+    else res.write(nothing);
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -132,6 +138,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
     const isSafe = req.method === 'GET' || req.method === 'HEAD';
     if (isSafe && !res.headersSent && !this.#givenUp && !this.#isRetried) {
       this.#isRetried = true;
+      this.#controller = undefined;
       this.send();
       return;
     }
@@ -186,9 +193,16 @@ class Forwarding implements Dispatcher.DispatchHandler {
   async #finish(): Promise<void> {
     if (this.#isOver) return;
     this.#end();
-    if (this.#hasUnreadBody()) await drain(this.#exchange.req);
-    this.#exchange.res.end();
+    const { req, res } = this.#exchange;
+    if (this.#hasUnreadBody()) await drain(req);
+    res.end();
     this.#over();
+    if (res.closed || res.writableFinished) return;
+    // The upstream is done, and nobody else waits for a client that does not read the last bytes.
+    const unread = setTimeout(() => res.destroy(), this.#idleMs);
+    res.once('close', () => {
+      clearTimeout(unread);
+    });
   }
 
   #end(): void {

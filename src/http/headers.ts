@@ -17,17 +17,12 @@ const hopByHop = new Set([
 /** Set anew for every message: how long it is, and whom it is for. */
 const framing = new Set(['content-length', 'expect', 'host']);
 /** Some servers take the method or the path from these, which would not be what was judged. */
-const overrides = new Set([
-  'x-http-method',
-  'x-http-method-override',
-  'x-method-override',
-  'x-original-method',
-  'x-original-uri',
-  'x-original-url',
-  'x-rewrite-url',
-]);
-/** A client's word on where it comes from; replaced by ours. */
-const provenance = /^(?:forwarded|x-forwarded-.*|x-real-ip|x-client-ip|true-client-ip)$/;
+const overrides = new Set(['x-http-method', 'x-http-method-override', 'x-method-override', 'x-rewrite-url']);
+/** A client's word on where it comes from and what it asked for; replaced by ours. */
+const provenance =
+  /^(?:forwarded|x-forwarded|x-forwarded-.*|x-original-.*|x-host|x-real-ip|x-client-ip|true-client-ip)$/;
+/** CGI, WSGI and Rack read `X_Forwarded_Host` as `X-Forwarded-Host`; Envoy would repeat a PUT as the client says. */
+const ambiguous = /_|^x-envoy-/;
 /** Would lead clients past us. */
 const leadingAway = new Set(['alt-svc']);
 
@@ -40,7 +35,8 @@ export function requestHeaders(received: HeaderList, addressed: Addressed): stri
       framing.has(name) ||
       overrides.has(name) ||
       named.has(name) ||
-      provenance.test(name);
+      provenance.test(name) ||
+      ambiguous.test(name);
     return isDropped ? undefined : value;
   });
   return [...kept, ...provenanceHeaders(addressed)];

@@ -17,7 +17,8 @@ export function observer(log: Logger): Route['observe'] {
     };
     if (error && error.status >= 500) log.warn(line, 'failed');
     else if (error) log.info(line, 'refused');
-    else if (judged && changesImages(judged.operation)) log.info(line, 'wrote');
+    else if (!res.headersSent) log.debug(line, 'aborted');
+    else if (judged && changesImages(judged.operation) && res.statusCode < 300) log.info(line, 'wrote');
     else log.debug(line, 'forwarded');
   };
 }

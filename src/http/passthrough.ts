@@ -1,10 +1,10 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { ProxyServer } from 'httpxy';
 import { RegistryError } from '../core/errors.ts';
 import { printQuery } from '../core/target.ts';
 import { answerError } from './answer.ts';
 import type { Exchange } from './exchange.ts';
-import { requestHeaders } from './headers.ts';
+import { requestHeaders, responseHeaders } from './headers.ts';
 
 /** A part of the upstream outside `/v2/` that is served as it is: a web page, an external token service. */
 export interface PassedPrefix {
@@ -30,6 +30,20 @@ export function passthrough(
     changeOrigin: false,
     proxyTimeout: idleMs,
     xfwd: false,
+    // httpxy would pass on every header of the answer, and throw where nobody catches on what Node will not write.
+    selfHandleResponse: true,
+  });
+  const exchanges = new WeakMap<IncomingMessage, Exchange>();
+  proxy.on('proxyRes', (answer, req) => {
+    const exchange = exchanges.get(req);
+    if (exchange) relay(exchange, answer, upstreamOrigin);
+  });
+  // Nobody asked for another protocol; without a listener the exchange would never end.
+  proxy.on('proxyReq', (proxied, _, res) => {
+    proxied.once('upgrade', (_answer, socket) => {
+      socket.destroy();
+      res.destroy();
+    });
   });
   return async (exchange) => {
     const { req, res, target } = exchange;
@@ -38,12 +52,13 @@ export function passthrough(
     if (!passed.methods.includes(req.method ?? '')) {
       throw new RegistryError('UNSUPPORTED', { message: 'this method is not passed through here' });
     }
+    exchanges.set(req, exchange);
     sendAsJudged(exchange);
     if (exchange.awaitsContinue) res.writeContinue();
     try {
       await proxy.web(req, res);
     } catch (cause) {
-      await answerGone(exchange, res, cause);
+      await answerGone(exchange, cause);
     }
   };
 }
@@ -69,6 +84,19 @@ function sendAsJudged({ req, target, addressed }: Exchange): void {
   if (coding !== undefined) req.headers['transfer-encoding'] = coding;
 }
 
+/** Never throws: it runs where nobody would catch. */
+function relay({ res, addressed }: Exchange, answer: IncomingMessage, upstreamOrigin: string): void {
+  const { statusCode: status = 0, rawHeaders } = answer;
+  try {
+    res.writeHead(status, responseHeaders(rawHeaders, status, { addressed, upstreamOrigin, isWrite: false }));
+  } catch {
+    // A status below 100, say.
+    res.destroy();
+    return;
+  }
+  answer.pipe(res);
+}
+
 function detailed(origin: string): { protocol: string; host: string; port: string } {
   const url = new URL(origin);
   return {
@@ -78,7 +106,7 @@ function detailed(origin: string): { protocol: string; host: string; port: strin
   };
 }
 
-async function answerGone({ req }: Exchange, res: ServerResponse, cause: unknown): Promise<void> {
+async function answerGone({ req, res }: Exchange, cause: unknown): Promise<void> {
   if (req.socket.destroyed) return;
   const error = new RegistryError('UNAVAILABLE', { status: 502, message: 'the upstream is gone', cause });
   await answerError(req, res, error);

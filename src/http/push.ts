@@ -38,6 +38,7 @@ export async function pushManifest(
     relay(exchange, await put(), ports.upstream);
     return;
   }
+  refuseSigned(body);
   const asCaller = lookUpHeaders(exchange);
   const push = { rules, operation, caller, tags, pushed: digestsOf(body), asCaller, holder: randomUUID() };
   const result = await pushOnce(push, put, ports);
@@ -66,8 +67,26 @@ async function readManifest(exchange: Exchange, idleMs: number): Promise<Buffer>
   if (encodings.some((encoding) => encoding.toLowerCase() !== 'identity')) {
     throw new RegistryError('UNSUPPORTED', { status: 415, message: 'a manifest may not be content-encoded' });
   }
-  inviteBody(exchange);
-  return readWhole(exchange.req, manifestLimitBytes, idleMs);
+  return readWhole(exchange.req, manifestLimitBytes, idleMs, () => {
+    inviteBody(exchange);
+  });
+}
+
+/**
+ * A signed schema 1 manifest is stored under the digest of its bytes *without* the signatures. The same bytes, pushed
+ * once as an OCI manifest and then as this, would be "the digest that the tag already has", and move the tag.
+ */
+function refuseSigned(body: Buffer): void {
+  let manifest: unknown;
+  try {
+    manifest = JSON.parse(body.toString());
+  } catch {
+    return; // The registry says what it makes of that.
+  }
+  if (typeof manifest !== 'object' || manifest === null || !Object.hasOwn(manifest, 'signatures')) return;
+  throw new RegistryError('MANIFEST_INVALID', {
+    message: 'an immutable tag takes no signed (schema 1) manifest: its digest is not that of its bytes',
+  });
 }
 
 async function putManifest(

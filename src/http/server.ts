@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { RegistryError } from '../core/errors.ts';
 import { headerValues } from '../core/header-list.ts';
 import { CredentialsRefused } from '../core/ports.ts';
@@ -38,11 +39,32 @@ const options = {
 /** The main listener. Without an `upgrade` listener Node serves `Upgrade: h2c` requests as if they had not asked. */
 export function registryServer(route: Route): Server {
   const server = createServer(options);
-  server.on('request', (req, res) => void serve(route, req, res, false));
-  server.on('checkContinue', (req, res) => void serve(route, req, res, true));
+  server.on('request', (req, res) => {
+    serveInTurn(route, req, res, false);
+  });
+  server.on('checkContinue', (req, res) => {
+    serveInTurn(route, req, res, true);
+  });
   // Pipelined requests each listen for the end of the connection that they share.
   server.on('connection', (socket) => socket.setMaxListeners(0));
   return server;
+}
+
+const lastExchanges = new WeakMap<Socket, Promise<void>>();
+
+/**
+ * Node hands out pipelined requests at once. They are served one after the other (RFC 9112, section 9.3.2): a read
+ * behind a push sees it, and one connection cannot make the upstream work on thousands of requests at a time.
+ */
+function serveInTurn(route: Route, req: IncomingMessage, res: ServerResponse, awaitsContinue: boolean): void {
+  // A broken connection is heard of by its `close`; unheard `error`s would end the process.
+  req.on('error', () => undefined);
+  res.on('error', () => undefined);
+  const serveNow = async (): Promise<void> => {
+    if (!req.socket.destroyed) await serve(route, req, res, awaitsContinue);
+  };
+  const before = lastExchanges.get(req.socket);
+  lastExchanges.set(req.socket, before ? before.then(serveNow) : serveNow());
 }
 
 async function serve(
@@ -52,9 +74,8 @@ async function serve(
   awaitsContinue: boolean,
 ): Promise<void> {
   const startedAt = performance.now();
-  // A broken connection is heard of by its `close`; unheard `error`s would end the process.
-  req.on('error', () => undefined);
-  res.on('error', () => undefined);
+  // Node has thrown away what came right behind it: whatever comes next could be the middle of a message.
+  if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
   let judged: Judged | undefined;
   let error: RegistryError | undefined;
   try {
@@ -75,6 +96,8 @@ async function serve(
     }
   } catch (cause) {
     if (!req.socket.destroyed) error = await answerFailure(req, res, cause);
+    // Nobody is there to be told, but a push whose outcome is not known belongs into the log.
+    else if (cause instanceof RegistryError) error = cause;
   }
   route.observe({ req, res }, { judged, error, durationMs: performance.now() - startedAt });
 }
@@ -90,6 +113,10 @@ function checked(req: IncomingMessage): Exchange['target'] {
       status: 501,
       message: 'no transfer coding but chunked is supported',
     });
+  }
+  if (coding !== undefined && req.httpVersion === '1.0') {
+    // RFC 9112, section 6.1: whoever sent it on to us may have framed it otherwise.
+    throw new RegistryError('UNSUPPORTED', { status: 400, message: 'no transfer coding in HTTP/1.0' });
   }
   if (req.httpVersion !== '1.1' && req.httpVersion !== '1.0') {
     throw new RegistryError('UNSUPPORTED', { status: 505, message: 'HTTP/1.1 only' });

@@ -1,0 +1,78 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ensurePrograms } from './debian.mjs';
+import { findProgram } from './programs.mjs';
+import { CannotContinue, state } from './project.mjs';
+
+/** What `npm run test:matrix` needs beyond Debian: the one place where its versions are pinned. */
+const modules = {
+  registry: {
+    module: 'github.com/distribution/distribution/v3',
+    version: 'v3.1.2',
+    command: '/cmd/registry',
+  },
+  crane: { module: 'github.com/google/go-containerregistry', version: 'v0.22.1', command: '/cmd/crane' },
+  oras: { module: 'oras.land/oras', version: 'v1.3.3', command: '/cmd/oras' },
+  conformance: {
+    module: 'github.com/opencontainers/distribution-spec/conformance',
+    version: 'v0.0.0-20260716174315-967efdc079b9',
+    command: '',
+  },
+};
+
+const directory = join(state, 'go');
+// The answers of a module proxy that does not have a version: asking again would not help.
+const notHad = /: (?:403 Forbidden|404 Not Found|410 Gone)|unknown revision/;
+
+/** Builds the programs that are not there in the pinned version; answers the names of those that cannot be had. */
+export function buildGoPrograms() {
+  const outdated = Object.entries(modules).filter(([name, { version }]) => builtVersion(name) !== version);
+  if (outdated.length === 0) return [];
+  ensurePrograms('go');
+  return outdated.filter(([name, wanted]) => !buildProgram(name, wanted)).map(([name]) => name);
+}
+
+function buildProgram(name, { module, version, command }) {
+  console.error(`Building ${name} ${version} …`);
+  const work = join(directory, 'modules', name);
+  rmSync(work, { recursive: true, force: true });
+  mkdirSync(work, { recursive: true });
+  // Not `go install module@version`: for a command it asks for modules of every longer path first, and takes a
+  // proxy's refusal of one as the end.
+  writeFileSync(join(work, 'go.mod'), `module ${name}\n\ngo ${goVersion}\n\nrequire ${module} ${version}\n`);
+  const args = ['build', '-mod=mod', '-trimpath', '-o', join(directory, name), module + command];
+  const result = spawnSync(findProgram('go'), args, { cwd: work, env: goEnvironment(), encoding: 'utf8' });
+  if (result.status === 0) {
+    writeFileSync(stampOf(name), version);
+    return true;
+  }
+  const output = result.stderr ?? String(result.error);
+  console.error(output);
+  if (notHad.test(output)) return false;
+  throw new CannotContinue(`Building ${module}${command} ${version} failed.`);
+}
+
+// The newest version that a pinned module asks for. Where the machine's Go is older, it fetches this one as a module.
+const goVersion = '1.26.0';
+
+function goEnvironment() {
+  const ownCaches = { GOPATH: join(directory, 'path'), GOCACHE: join(directory, 'cache') };
+  return {
+    ...process.env,
+    // Go will not run where it does not know where its caches are.
+    ...(process.env.HOME ? {} : ownCaches),
+    GOTOOLCHAIN: 'auto',
+    GOFLAGS: '',
+    CGO_ENABLED: '0',
+  };
+}
+
+function builtVersion(name) {
+  const built = existsSync(join(directory, name)) && existsSync(stampOf(name));
+  return built ? readFileSync(stampOf(name), 'utf8') : undefined;
+}
+
+function stampOf(name) {
+  return join(directory, 'modules', `${name}.version`);
+}

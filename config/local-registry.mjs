@@ -1,0 +1,89 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findProgram, programEnvironment } from './programs.mjs';
+
+const readyWithinMs = 15_000;
+
+/** The registry of the CNCF distribution project, if one is installed: other programs are called `registry` too. */
+export function findDistribution() {
+  return ['registry', 'docker-registry'].map((name) => findProgram(name)).find(isDistribution);
+}
+
+function isDistribution(program) {
+  if (!program) return false;
+  const { stdout } = spawnSync(program, ['--version'], { encoding: 'utf8', timeout: 5000 });
+  return /\/distribution\b/.test(stdout ?? '');
+}
+
+/**
+ * Starts distribution on a free loopback port, with its storage in a directory, and waits until it serves.
+ * `onLine` gets each line of its log and of its access log; `ended` says how it ended, also after `stop`.
+ * After `unref` it is no reason for this process to go on.
+ */
+export async function startDistribution(program, directory, onLine = () => {}) {
+  const child = spawnDistribution(program, directory);
+  const ended = new Promise((resolve) => {
+    child
+      .on('exit', (code, signal) => resolve(`exit code ${code ?? signal}`))
+      .on('error', (error) => resolve(error.message));
+  });
+  const lastLines = [];
+  const address = new Promise((resolve) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream }).on('line', (line) => {
+        const listening = /msg="listening on ([^"]+)"/.exec(line);
+        if (listening) resolve(listening[1]);
+        lastLines.push(line);
+        if (lastLines.length > 10) lastLines.shift();
+        onLine(line);
+      });
+    }
+  });
+  const failed = ended.then((how) => {
+    throw new Error([`${program} ended (${how}) before it listened`, ...lastLines].join('\n'));
+  });
+  const url = `http://${await Promise.race([address, failed])}`;
+  await untilReady(url, failed);
+  const unref = () => [child, child.stdout, child.stderr].forEach((handle) => handle.unref());
+  return { url, ended, stop: () => child.kill(), unref };
+}
+
+function spawnDistribution(program, directory) {
+  mkdirSync(directory, { recursive: true });
+  const file = join(directory, 'config.yml');
+  const config = {
+    version: 0.1,
+    log: { level: 'info' },
+    storage: { filesystem: { rootdirectory: directory }, delete: { enabled: true } },
+    http: { addr: '127.0.0.1:0' },
+  };
+  // JSON is YAML.
+  writeFileSync(file, JSON.stringify(config));
+  // Its settings can be overridden by variables of these names.
+  const environment = Object.entries(programEnvironment).filter(([name]) => !/^(REGISTRY|OTEL)_/.test(name));
+  const command = [program, 'serve', file];
+  // Where there is setpriv, the kernel ends the registry even if this process is killed.
+  const setpriv = findProgram('setpriv');
+  if (setpriv) command.unshift(setpriv, '--pdeathsig', 'TERM');
+  return spawn(command[0], command.slice(1), {
+    env: { ...Object.fromEntries(environment), OTEL_TRACES_EXPORTER: 'none' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A Ctrl-C is for this process, which then ends the registry in its turn.
+    detached: true,
+  });
+}
+
+/** Polls until the registry answers `GET /v2/`; `failed` rejects if it will never do so. */
+export async function untilReady(url, failed) {
+  const deadline = Date.now() + readyWithinMs;
+  for (;;) {
+    const answer = await Promise.race([fetch(`${url}/v2/`).catch(() => undefined), failed]);
+    if (answer?.ok) return;
+    if (Date.now() > deadline)
+      throw new Error(`The registry at ${url} did not answer GET /v2/ in ${readyWithinMs} ms`);
+    await sleep(50);
+  }
+}
