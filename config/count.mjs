@@ -33,6 +33,13 @@ function countRun(name, exitCode, file) {
   if (counts.passed === 0) complaints.push('no test passed');
   if (exitCode !== 0 && counts.failed === 0) complaints.push(`exit code ${exitCode} without a failed test`);
   if (complaints.length > 0 && counts.failed === 0) counts.failed = 1;
-  for (const complaint of complaints) console.log(`${name}: ${complaint}`);
+  for (const complaint of [...failures(output), ...complaints]) console.log(`${name}: ${complaint}`);
   return counts;
+}
+
+/** What failed, with the first lines of why. */
+function failures(output) {
+  return [...output.matchAll(/^ *not ok .*(?:\n *---\n(?:.*\n){0,25}?.*?(?=^ *\.\.\.$))?/gm)].map(([text]) =>
+    text.trimEnd(),
+  );
 }

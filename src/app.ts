@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { anonymousCallers } from './adapters/anonymous-callers.ts';
 import { ClaimsJournal } from './adapters/claims-journal.ts';
 import { InMemoryClaims } from './adapters/claims-memory.ts';
-import { systemClock } from './adapters/clock.ts';
+import { steadyClock } from './adapters/clock.ts';
 import { lockFile } from './adapters/file-lock.ts';
 import { RulesFile } from './adapters/rules-file.ts';
 import { UpstreamTagFacts } from './adapters/tag-facts.ts';
@@ -35,7 +35,7 @@ export interface App {
  * @throws RulesRefused, and Error of node:fs or node:net where a file or an address cannot be had
  */
 export async function startApp(config: Config, log: Logger): Promise<App> {
-  const clock = systemClock;
+  const clock = steadyClock;
   const { putDeadlineSeconds, ttlSeconds, journalFile } = config.claims;
   const putDeadlineMs = putDeadlineSeconds * 1000;
   const idleMs = config.upstream.idleTimeoutSeconds * 1000;

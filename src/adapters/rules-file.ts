@@ -4,7 +4,7 @@ import type { RuleSet } from '../core/rule.ts';
 import { Invalid } from '../config/complaints.ts';
 import { readText } from '../config/files.ts';
 import { parseRules, rulesSizeLimitBytes, type ParsedRules } from '../config/rules.ts';
-import { systemClock } from './clock.ts';
+import { steadyClock } from './clock.ts';
 import { isReplacement, isSame, lookAt, type Look } from './file-look.ts';
 import { loosens, signOfUnfinishedWrite, withFirstPushTimes } from './rules-change.ts';
 
@@ -76,7 +76,7 @@ export class RulesFile implements RuleSource {
 
   private constructor(options: RulesFileOptions, candidate: Candidate, inForce: InForce) {
     this.#options = options;
-    this.#clock = options.clock ?? systemClock;
+    this.#clock = options.clock ?? steadyClock;
     this.#candidate = candidate;
     this.#inForce = inForce;
   }

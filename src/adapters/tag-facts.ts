@@ -17,7 +17,8 @@ const manifestTypes = [
   '*/*',
 ];
 const attemptMs = 3_000;
-const retryAfterMs = 200;
+const firstRetryMs = 200;
+const longestRetryMs = 2_000;
 const manifestLimitBytes = 4 * 1024 * 1024;
 const provenAbsent = new Set(['MANIFEST_UNKNOWN', 'NAME_UNKNOWN']);
 
@@ -37,7 +38,7 @@ export class UpstreamTagFacts implements TagFacts {
   async lookUp(question: TagQuestion): Promise<TagFact> {
     const endMs = this.#clock.nowMs() + question.withinMs;
     let headers = question.asCaller;
-    for (;;) {
+    for (let retryMs = firstRetryMs; ; retryMs = Math.min(2 * retryMs, longestRetryMs)) {
       const leftMs = endMs - this.#clock.nowMs();
       const fact = await this.#ask(question, headers, Math.min(attemptMs, leftMs));
       if (fact === 'forbidden') {
@@ -45,10 +46,10 @@ export class UpstreamTagFacts implements TagFacts {
           return { state: 'unknown', reason: 'the registry does not let it be looked up' };
         }
         headers = withAuthorization(headers, this.#ownAuthorization);
-      } else if (fact.state !== 'unknown' || endMs - this.#clock.nowMs() <= retryAfterMs) {
+      } else if (fact.state !== 'unknown' || endMs - this.#clock.nowMs() <= retryMs) {
         return fact;
       }
-      await this.#clock.sleep(retryAfterMs);
+      await this.#clock.sleep(retryMs);
     }
   }
 

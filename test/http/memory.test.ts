@@ -5,6 +5,7 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { drained } from '../fixtures/ask.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { blob, session } from '../fixtures/front.ts';
 import { temporaryDirectory } from '../fixtures/program.ts';
@@ -55,7 +56,7 @@ class Sink {
     const length = req.url?.includes('stall') ? piece.length : gibibyte;
     for (let at = 0; at < length && !res.destroyed; at += piece.length) {
       this.sent += piece.length;
-      if (!res.write(piece)) await Promise.race([once(res, 'drain'), once(res, 'close')]);
+      if (!res.write(piece)) await drained(res);
     }
     if (length === gibibyte) res.end();
   }

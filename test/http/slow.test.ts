@@ -11,11 +11,11 @@ import { blob, manifest, session, startFront, uploads, type Front } from '../fix
 import type { Script } from '../fixtures/upstream.ts';
 import { Wire } from '../fixtures/wire.ts';
 
-const idleSeconds = 1;
+const idleSeconds = 2;
 const flags = ['--upstream-idle-timeout-seconds', String(idleSeconds)];
 /** Under the idle timeout, so many times that the whole takes several of them. */
-const pauseMs = 400;
-const pieces = 10;
+const pauseMs = 500;
+const pieces = 12;
 
 const accepting: Script = (req, res) => {
   req.on('end', () => res.writeHead(202, { 'Content-Length': 0 }).end());
