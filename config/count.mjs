@@ -14,7 +14,8 @@ for (const argument of process.argv.slice(2)) {
   totals.skipped += skipped;
 }
 
-console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+// Alone on its line: tap leaves control characters behind.
+console.log(`\n${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exitCode = totals.failed > 0 || totals.passed === 0 ? 1 : 0;
 
 function countRun(name, exitCode, file) {

@@ -52,23 +52,21 @@ function download(programs) {
   }
   rmSync(archives, { recursive: true, force: true });
   mkdirSync(join(archives, 'partial'), { recursive: true });
-  // No lock: nothing of the system changes. The sandbox user could not write into our directory.
-  const options = [
-    `Dir::Cache::archives=${archives}`,
-    'Debug::NoLocking=1',
-    'APT::Sandbox::User=',
-    'Dpkg::Use-Pty=0',
-  ];
-  const args = ['install', '--download-only', '--no-install-recommends', '--reinstall', '--yes', '--quiet=2'];
-  const download = () => aptGet([...args, ...options.flatMap((option) => ['-o', option]), ...new Set(names)]);
-  if (!download()) {
+  const arrived = () => aptGet([...downloadOnly, ...new Set(names)]);
+  if (!arrived()) {
     // Lists older than the archive name packages that are gone.
     updateLists(programs);
-    if (!download())
+    if (!arrived())
       throw new CannotContinue(`Missing: ${programs.join(', ')}. apt-get could not fetch them.`);
   }
   return readdirSync(archives).filter((name) => name.endsWith('.deb'));
 }
+
+// No lock: nothing of the system changes. The sandbox user could not write into our directory.
+const downloadOnly = [
+  ...['install', '--download-only', '--no-install-recommends', '--reinstall', '--yes', '--quiet=2'],
+  ...['-o', `Dir::Cache::archives=${archives}`, '-o', 'Debug::NoLocking=1', '-o', 'APT::Sandbox::User='],
+];
 
 function unpack(packages) {
   mkdirSync(tree, { recursive: true });

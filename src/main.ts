@@ -60,14 +60,18 @@ async function serve(config: Config): Promise<number | undefined> {
   const log = pino({ level: config.log.level });
   try {
     const app = await startApp(config, log);
+    let isEnding = false;
     const end = (signal: NodeJS.Signals): void => {
+      // Sent twice where both npm and a process group pass it on.
+      if (isEnding) return;
+      isEnding = true;
       log.info({ signal }, 'closing');
       void app.close().then(() => {
         log.info('closed');
         process.exit(0);
       });
     };
-    process.once('SIGTERM', end).once('SIGINT', end);
+    process.on('SIGTERM', end).on('SIGINT', end);
     log.info({ address: app.address, admin: app.adminAddress, upstream: config.upstream.url }, 'listening');
     return undefined;
   } catch (error) {

@@ -94,6 +94,6 @@ export function judgeDigestDelete(rules: RuleSet, operation: DeleteDigest, calle
   if (restricting.length === 0) return undefined;
   const ruleIds = restricting.map((rule) => rule.id);
   const what = operation.kind === 'deleteBlob' ? 'blob' : 'manifest';
-  const message = `${what} may be needed by a protected tag of ${repository} (rule ${ruleIds.join(', ')}), so it cannot be deleted by digest; to drop a tag, delete it by name`;
+  const message = `${what} may be needed by a protected tag of ${repository} (rule ${ruleIds.join(', ')}), so it cannot be deleted by digest`;
   return denied(ruleIds, message, { repository, digest, rules: ruleIds });
 }
