@@ -98,6 +98,8 @@ t.test('what is not listed', async (t) => {
     t.equal((await ask(url + path)).status, 200, path);
     t.equal(upstream.requests.at(-1)?.target, path);
   }
+  await ask(`${url}/ui/x%3Ay?a=b+c&&%64`);
+  t.equal(upstream.requests.at(-1)?.target, '/ui/x:y?a=b%20c&d=', 'as it was judged, not as it was spelled');
 });
 
 t.test('a body passes, in its framing', async (t) => {

@@ -22,6 +22,7 @@ const hidden = rawMessage({
   ...{ method: 'PUT', target: '/v2/prod/app/manifests/latest', connection: 'keep-alive' },
   ...{ headers: ['Content-Type: application/vnd.oci.image.manifest.v1+json'], body: '{"schemaVersion":2}' },
 });
+const nothing = Buffer.alloc(0);
 const attacks = ['DELETE', 'OPTIONS', 'GET', 'HEAD', 'POST'].flatMap((method) =>
   (['chunked', 'length'] as const).map((framing) => ({ method, framing })),
 );
@@ -86,7 +87,11 @@ for (const target of ['/v2/prod/app/manifests/free', '/v2/prod/app/blobs/uploads
       t.ok(heard.length <= 1, `${name}: ${heard.length} messages`);
       for (const message of heard) {
         t.match(message, { method, target, complete: true }, name);
-        t.ok(message.body.length === 0 || message.body.equals(hidden), 'the hidden request stays a body');
+        const isBody = target === '/api2/x' || (method === 'POST' && target.includes('/uploads/'));
+        t.ok(
+          message.body.equals(isBody ? hidden : nothing),
+          'the hidden request stays a body, or goes nowhere',
+        );
       }
       const after = await ask(`${tagwarden.url}${target}?after`);
       t.equal(after.body.toString(), `GET ${target}?after=`, 'and no answer goes to the wrong request');
