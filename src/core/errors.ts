@@ -29,6 +29,8 @@ interface ErrorOptions {
   /** Where the table's status is not the right one: 415, 502, 504. */
   readonly status?: number;
   readonly retryAfterSeconds?: number;
+  /** Values of `WWW-Authenticate`. */
+  readonly challenges?: readonly string[];
   /** Private: logged, never sent. */
   readonly cause?: unknown;
 }
@@ -39,6 +41,7 @@ export class RegistryError extends Error {
   readonly status: number;
   readonly detail: ErrorDetail | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly challenges: readonly string[];
 
   constructor(code: ErrorCode, options: ErrorOptions = {}) {
     super(options.message ?? table[code].message, { cause: options.cause });
@@ -47,6 +50,7 @@ export class RegistryError extends Error {
     this.status = options.status ?? table[code].status;
     this.detail = options.detail;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.challenges = options.challenges ?? [];
   }
 
   /** The error form of the distribution-spec: `{"errors":[{"code","message","detail"}]}`. */

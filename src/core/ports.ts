@@ -15,10 +15,33 @@ export interface RuleSource {
   current(): RuleSet;
 }
 
+/** There is no token, or none that is good. Why is private: an attacker learns nothing from it. */
+export class TokenRefused extends Error {
+  readonly wasGiven: boolean;
+
+  constructor(reason: string, { wasGiven, cause }: { wasGiven: boolean; cause?: unknown }) {
+    super(reason, { cause });
+    this.wasGiven = wasGiven;
+  }
+}
+
 /** Who sent a request, by its headers. */
 export interface Callers {
+  /** @throws TokenRefused where callers must have a token and this one has no good one */
   identify(headers: HeaderList): Promise<Caller>;
 }
+
+/** Verifies tokens. */
+export interface TokenVerifier {
+  /**
+   * The claims of a good token.
+   * @throws TokenRefused for any other
+   */
+  verify(token: string): Promise<TokenClaims>;
+}
+
+/** The claims of a token that the rest of us reads, whoever issued it. */
+export type TokenClaims = Readonly<Record<string, unknown>>;
 
 /** Digests of one manifest, by its bytes. */
 export interface PushedDigests {

@@ -1,6 +1,8 @@
 import { rankOf, type AccessLevel, type MinimumAccessLevel } from './access-level.ts';
+import type { Access } from './access.ts';
 import type { Pattern } from './pattern.ts';
 import type { Repository, Tag } from './reference.ts';
+import type { TokenPatterns } from './token-rules.ts';
 
 /** Keeps callers below a level from pushing to, or deleting from, the repositories that it matches. */
 export interface RepositoryRule {
@@ -61,17 +63,34 @@ export interface Caller {
   readonly groups: readonly string[];
   /** Held wherever no member entry gives more. */
   readonly defaultAccessLevel: AccessLevel;
+  /** What a token forbids its bearer, beside the rules. */
+  readonly tokenPatterns?: readonly TokenPatterns[];
+  /** What a token that we verified grants; absent: the upstream judges access. */
+  readonly granted?: readonly Access[];
 }
 
 /** The highest level that a member entry gives the caller in the repository, else the default. */
 export function accessLevelIn(rules: RuleSet, repository: Repository, caller: Caller): AccessLevel {
-  return rules.members
-    .filter((member) => isMember(member, caller) && member.repositories.matches(repository))
+  return highestOf(
+    rules.members.filter((member) => member.repositories.matches(repository)),
+    caller,
+  );
+}
+
+function highestOf(members: readonly Member[], caller: Caller): AccessLevel {
+  return members
+    .filter((member) => isMember(member, caller))
     .map((member) => member.accessLevel)
     .reduce(
       (highest, level) => (rankOf(level) > rankOf(highest) ? level : highest),
       caller.defaultAccessLevel,
     );
+}
+
+/** The level that the caller has in every repository, also in those that no rule names. */
+export function accessLevelEverywhere(rules: RuleSet, caller: Caller): AccessLevel {
+  const members = rules.members.filter((member) => /^\*+$/.test(member.repositories.source));
+  return highestOf(members, caller);
 }
 
 function isMember(member: Member, caller: Caller): boolean {
