@@ -9,3 +9,6 @@ export const steadyClock: Clock = {
   nowMs: () => performance.timeOrigin + performance.now(),
   sleep: (ms) => sleep(ms, undefined, { ref: false }),
 };
+
+/** The time of day, which tokens are measured by. */
+export const wallClock: Clock = { ...steadyClock, nowMs: () => Date.now() };

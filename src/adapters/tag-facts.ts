@@ -2,7 +2,7 @@ import type { TagFact } from '../core/verdict.ts';
 import { headerValues, mapHeaders, soleHeader, type HeaderList } from '../core/header-list.ts';
 import { printOperation, type ReadMethod } from '../core/operation.ts';
 import { CredentialsRefused, type Clock, type TagFacts, type TagQuestion } from '../core/ports.ts';
-import { isDigest } from '../core/reference.ts';
+import { isDigest, type Repository } from '../core/reference.ts';
 import { type Upstream, type UpstreamAnswer } from './upstream.ts';
 
 /** Every type of manifest, or distribution answers 404 for a tag that exists (manifests.go). */
@@ -22,17 +22,23 @@ const longestRetryMs = 2_000;
 const manifestLimitBytes = 4 * 1024 * 1024;
 const provenAbsent = new Set(['MANIFEST_UNKNOWN', 'NAME_UNKNOWN']);
 
+/** Tagwarden's own `Authorization`, for callers who may push but not pull. */
+export interface OwnAuthorization {
+  of(repository: Repository): Promise<string>;
+  /** Whether it is used too where the caller's is refused with 401: we verified the caller's, and so another would not help. */
+  readonly after401: boolean;
+}
+
 /** Asks the registry what a tag points to. */
 export class UpstreamTagFacts implements TagFacts {
   readonly #upstream: Upstream;
   readonly #clock: Clock;
-  /** `Authorization` of Tagwarden's own account, for callers who may push but not pull. */
-  readonly #ownAuthorization: string | undefined;
+  readonly #own: OwnAuthorization | undefined;
 
-  constructor(upstream: Upstream, clock: Clock, ownAuthorization?: string) {
+  constructor(upstream: Upstream, clock: Clock, own?: OwnAuthorization) {
     this.#upstream = upstream;
     this.#clock = clock;
-    this.#ownAuthorization = ownAuthorization;
+    this.#own = own;
   }
 
   async lookUp(question: TagQuestion): Promise<TagFact> {
@@ -42,10 +48,10 @@ export class UpstreamTagFacts implements TagFacts {
       const leftMs = endMs - this.#clock.nowMs();
       const fact = await this.#ask(question, headers, Math.min(attemptMs, leftMs));
       if (fact === 'forbidden') {
-        if (headers !== question.asCaller || this.#ownAuthorization === undefined) {
+        if (headers !== question.asCaller || !this.#own) {
           return { state: 'unknown', reason: 'the registry does not let it be looked up' };
         }
-        headers = withAuthorization(headers, this.#ownAuthorization);
+        headers = withAuthorization(headers, await this.#own.of(question.repository));
       } else if (fact.state !== 'unknown' || endMs - this.#clock.nowMs() <= retryMs) {
         return fact;
       }
@@ -65,7 +71,10 @@ export class UpstreamTagFacts implements TagFacts {
         ? { state: 'absent' }
         : { state: 'unknown', reason: 'the upstream answered 404, but not as a registry' };
     } catch (error) {
-      if (error instanceof CredentialsRefused && headers === question.asCaller) throw error;
+      if (error instanceof CredentialsRefused && headers === question.asCaller) {
+        if (this.#own?.after401) return 'forbidden';
+        throw error;
+      }
       return { state: 'unknown', reason: 'the upstream did not answer' };
     }
   }

@@ -1,0 +1,69 @@
+import { isIPv6 } from 'node:net';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../../core/ports.ts';
+
+const windowMs = 60_000;
+/** Wrong passwords for one account from one address, and for all accounts from one address, in one window. */
+const accountLimit = 10;
+const addressLimit = 50;
+const rememberedKeys = 100_000;
+
+interface Attempts {
+  count: number;
+  readonly endsAtMs: number;
+}
+
+/** Counts attempts to log in before they are judged, so that many at once count as many. */
+export class LoginLimit {
+  readonly #attempts = new LRUCache<string, Attempts>({ max: rememberedKeys });
+  readonly #clock: Clock;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Seconds to wait; 0 where the attempt may be made. */
+  begin(address: string, account: string): number {
+    const both = keysOf(address, account).map((key) => this.#of(key));
+    const limits = [accountLimit, addressLimit];
+    const full = both.filter((attempts, at) => attempts.count >= (limits[at] ?? 0));
+    if (full.length > 0) {
+      return Math.ceil((Math.max(...full.map(({ endsAtMs }) => endsAtMs)) - this.#clock.nowMs()) / 1000);
+    }
+    for (const attempts of both) attempts.count += 1;
+    return 0;
+  }
+
+  /** A right password is no attempt. */
+  succeeded(address: string, account: string): void {
+    for (const key of keysOf(address, account)) {
+      const attempts = this.#of(key);
+      attempts.count = Math.max(0, attempts.count - 1);
+    }
+  }
+
+  #of(key: string): Attempts {
+    const nowMs = this.#clock.nowMs();
+    const known = this.#attempts.get(key);
+    if (known && known.endsAtMs > nowMs) return known;
+    const attempts = { count: 0, endsAtMs: nowMs + windowMs };
+    this.#attempts.set(key, attempts);
+    return attempts;
+  }
+}
+
+function keysOf(address: string, account: string): readonly string[] {
+  const network = networkOf(address);
+  return [`${network} ${account}`, network];
+}
+
+/** Whoever has one IPv6 address has the 2^64 of its network. */
+function networkOf(address: string): string {
+  if (!isIPv6(address)) return address;
+  const [head = '', tail] = address.toLowerCase().split('::');
+  const groups = head.split(':').filter((group) => group !== '');
+  // What `::` stands for, or what is after it, may reach into the first four groups.
+  const after = (tail ?? '').split(':').filter((group) => group !== '');
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - groups.length - after.length);
+  return [...groups, ...Array.from({ length: zeros }, () => '0'), ...after].slice(0, 4).join(':');
+}
