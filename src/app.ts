@@ -2,16 +2,16 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { anonymousCallers } from './adapters/anonymous-callers.ts';
 import { ClaimsJournal } from './adapters/claims-journal.ts';
 import { InMemoryClaims } from './adapters/claims-memory.ts';
-import { steadyClock } from './adapters/clock.ts';
+import { steadyClock, wallClock } from './adapters/clock.ts';
 import { lockFile } from './adapters/file-lock.ts';
 import { RulesFile } from './adapters/rules-file.ts';
-import { UpstreamTagFacts } from './adapters/tag-facts.ts';
+import { UpstreamTagFacts, type OwnAuthorization } from './adapters/tag-facts.ts';
 import { Upstream } from './adapters/upstream.ts';
 import type { Address } from './config/addresses.ts';
-import type { Config } from './config/config.ts';
+import { wireAuth } from './app/auth.ts';
+import type { Config, UpstreamCredentials } from './config/config.ts';
 import { adminServer } from './http/admin.ts';
 import { trustedProxies } from './http/forwarded.ts';
 import { observer } from './http/log.ts';
@@ -53,12 +53,12 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   const journal = await ClaimsJournal.open(journalFile, clock.nowMs());
   const claims = new InMemoryClaims({ leaseMs, ttlMs: ttlSeconds * 1000 }, clock, journal);
   const upstream = new Upstream({ origin, ...(ca !== undefined && { ca }) });
-  const ownAuthorization = credentials && basic(credentials.username, credentials.password.reveal());
-  const facts = new UpstreamTagFacts(upstream, clock, ownAuthorization);
-  const callers = anonymousCallers(config.auth.defaultAccessLevel);
+  const auth = await wireAuth(config.auth, { rules, upstream, clock: wallClock, log });
+  const facts = new UpstreamTagFacts(upstream, clock, auth.own ?? (credentials && ownAccount(credentials)));
 
   const server = registryServer({
-    registry: { rules, callers, claims, facts, clock, upstream, idleMs, putDeadlineMs },
+    registry: { rules, claims, facts, clock, upstream, idleMs, putDeadlineMs, ...auth },
+    tokens: auth.tokens,
     passthrough: passthrough(config.passthrough, origin, idleMs, ca),
     addressing: {
       publicUrl: config.publicUrl === undefined ? undefined : new URL(config.publicUrl),
@@ -66,10 +66,11 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     },
     observe: observer(log),
   });
-  const admin = await adminServer(() => ({ rules: 'ok' }));
+  const admin = await adminServer(() => ({ rules: 'ok', ...auth.readiness() }));
   const close = async (): Promise<void> => {
     await Promise.all([closeServer(server), closeServer(admin)]);
     rules.close();
+    auth.close();
     await upstream.close();
     await claims.close();
     unlock();
@@ -86,8 +87,9 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   }
 }
 
-function basic(username: string, password: string): string {
-  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+function ownAccount({ username, password }: UpstreamCredentials): OwnAuthorization {
+  const basic = Buffer.from(`${username}:${password.reveal()}`).toString('base64');
+  return { of: () => Promise.resolve(`Basic ${basic}`), after401: false };
 }
 
 async function listen(server: Server, { host, port }: Address): Promise<string> {

@@ -6,6 +6,7 @@ const usage = `tagwarden: a front door for a container registry
 
   tagwarden serve [--upstream URL] [--rules FILE] [--config FILE] …
   tagwarden check [the same]   reads the configuration and the rules, and prints every error
+  tagwarden hash-password USER prints a line for auth.users_file; reads the password from standard input
   tagwarden --help | --version
 `;
 
@@ -19,6 +20,7 @@ async function main([command = '', ...argv]: readonly string[]): Promise<number 
     return 0;
   }
   if (command === '--help' || argv.includes('--help')) return help();
+  if (command === 'hash-password') return hashPasswordOf(argv);
   if (command !== 'serve' && command !== 'check') {
     console.error(command === '' ? usage : `tagwarden: unknown command "${command}"\n\n${usage}`);
     return 2;
@@ -32,6 +34,27 @@ async function help(): Promise<number> {
   const { flagHelp } = await import('./config/reference.ts');
   console.log(`${usage}\n${flagHelp()}`);
   return 0;
+}
+
+async function hashPasswordOf([user, ...rest]: readonly string[]): Promise<number> {
+  const { hashPassword, parseUsers } = await import('./adapters/token/users-file.ts');
+  if (user === undefined || rest.length > 0) {
+    printErrors(['hash-password takes one argument, the name of the user']);
+    return 2;
+  }
+  if (process.stdin.isTTY) console.error('Password (it is shown; end with Enter and Ctrl-D):');
+  const password = readFileSync(0, 'utf8').replace(/\r?\n$/, '');
+  try {
+    if (password === '') throw new Error('the password is empty');
+    const line = `${user}:${await hashPassword(password)}`;
+    const parsed = parseUsers(line);
+    if ('errors' in parsed) throw new Error('a user name has no blanks and no colon');
+    console.log(line);
+    return 0;
+  } catch (error) {
+    printErrors([(error as Error).message]);
+    return 1;
+  }
 }
 
 async function readConfig(argv: readonly string[]): Promise<Config | undefined> {

@@ -41,6 +41,15 @@ export const origin = scalar('URL', (value) => {
   return new URL(value).origin;
 });
 
+/** `https://HOST/PATH`, as it is written. */
+export const webAddress = scalar('URL', (value) => {
+  if (!/^https?:\/\//i.test(value) || !URL.canParse(value))
+    throw new Invalid('must start with http:// or https://');
+  const { username, password, hash } = new URL(value);
+  if (username || password || hash) throw new Invalid('must hold no credentials and no fragment');
+  return value;
+});
+
 /** A range of addresses, in the words of BlockList.addSubnet. */
 export interface Network {
   readonly address: string;

@@ -1,4 +1,4 @@
-import type { AccessLevel } from '../core/access-level.ts';
+import { arrangeAuth, type AuthConfig } from './auth.ts';
 import type { Address, Network } from './addresses.ts';
 import type { Passthrough } from './passthrough.ts';
 import type { Values } from './schema.ts';
@@ -20,7 +20,7 @@ export interface Config {
     readonly idleTimeoutSeconds: number;
   };
   readonly rules: { readonly file: string };
-  readonly auth: { readonly defaultAccessLevel: AccessLevel };
+  readonly auth: AuthConfig;
   readonly immutability: { readonly enabled: boolean };
   readonly claims: {
     readonly ttlSeconds: number;
@@ -52,7 +52,7 @@ export function arrange(values: Values): Config {
       idleTimeoutSeconds: values['upstream.idle_timeout_seconds'],
     },
     rules: { file: values['rules.file'] },
-    auth: { defaultAccessLevel: values['auth.default_access_level'] },
+    auth: arrangeAuth(values),
     immutability: { enabled: values['immutability.enabled'] },
     claims: {
       ttlSeconds: values['claims.ttl_seconds'],

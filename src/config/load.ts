@@ -1,3 +1,4 @@
+import { checkAuth } from './auth.ts';
 import { readConfigFile } from './config-file.ts';
 import { arrange, type Config } from './config.ts';
 import { flagOf, keyPaths, keys, variableOf, type KeyPath, type Values } from './schema.ts';
@@ -30,6 +31,7 @@ export function loadConfig({ argv, env, cwd }: Surroundings): LoadedConfig {
     ...missingKeys(settings),
     ...checkLifetime(values, settings),
     ...checkCredentials(settings),
+    ...checkAuth(values, (path) => settings.get(path)?.place),
   ];
   return errors.length === 0 ? { config: arrange(values as Values) } : { errors };
 }

@@ -1,5 +1,5 @@
 import { accessLevels, isAccessLevel } from '../core/access-level.ts';
-import { address, network, origin } from './addresses.ts';
+import { address, network, origin, webAddress } from './addresses.ts';
 import { certificateFile, secretFile } from './files.ts';
 import { flag, integer, listOf, notYet, oneOf, path, text, userName, type Kind } from './kinds.ts';
 import { passthroughs } from './passthrough.ts';
@@ -39,6 +39,20 @@ function later(
   return { kind: notYet(kind, onlyValue), about, ...defaultText, isAvailable: false };
 }
 
+const authModes = ['anonymous', 'upstream', 'token', 'builtin'] as const;
+// Asymmetric ones alone: with HMAC whoever knows a public key could sign.
+const algorithms = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const;
 const levels = Object.keys(accessLevels).filter(isAccessLevel);
 const count = integer('COUNT', 1, 1024);
 const seconds = integer('SECONDS', 1, 86_400);
@@ -83,26 +97,66 @@ export const keys = {
   ),
   'redis.url': later(text, 'What replicas share; absent: everything is in memory, for one process.'),
   'redis.key_prefix': later(text, 'With what the names of all Redis keys begin.', 'tagwarden'),
-  'auth.mode': later(
-    oneOf(['anonymous', 'upstream', 'token', 'builtin']),
-    'Who says who the caller is; anonymous: nobody is told apart.',
+  'auth.mode': defaulting(
     'anonymous',
+    oneOf(authModes),
+    'Who says who the caller is: nobody; the upstream; an issuer of tokens; or ourselves, with users_file.',
   ),
   'auth.default_access_level': defaulting(
     'developer',
     oneOf(levels),
     'What a caller is where no member entry says more.',
   ),
-  'auth.realm': later(text, 'Where clients are sent for a token.'),
-  'auth.service': later(text, 'What a token must be meant for.', 'container_registry'),
-  'auth.issuer': later(text, 'Who must have issued a token.'),
-  'auth.algorithms': later(listOf(text), 'With what a token may be signed.', 'RS256,ES256'),
-  'auth.keys.jwks_url': later(text, 'Where the keys that sign tokens are published.'),
-  'auth.keys.jwks_file': later(path, 'The same, in a file.'),
-  'auth.keys.certificate_file': later(path, 'The same, as certificates (PEM).'),
-  'auth.users_file': later(path, 'Users and their passwords, as htpasswd writes them (bcrypt).'),
-  'auth.signing_key_file': later(path, 'The private key that signs our own tokens; made if absent.'),
-  'auth.token_lifetime_seconds': later(seconds, 'How long our own tokens are good for.', '300'),
+  'auth.groups_claim': defaulting(
+    'groups',
+    text,
+    "The claim of a token that lists the caller's groups, for members.",
+  ),
+  'auth.level_claim': optional(text, "The claim of a token that says the caller's access level everywhere."),
+  'auth.trust_basic_username': defaulting(
+    'false',
+    flag,
+    'With mode upstream: whether a user name counts that the upstream lets in; not where a password alone is enough there.',
+  ),
+  'auth.realm': optional(
+    webAddress,
+    'Where clients are sent for a token; with mode builtin that is ourselves.',
+  ),
+  'auth.service': defaulting('container_registry', text, 'What a token must be meant for (its audience).'),
+  'auth.issuer': optional(
+    text,
+    'Who must have issued a token; with mode builtin, whom ours are from: tagwarden.',
+  ),
+  'auth.algorithms': defaulting(
+    'RS256,ES256',
+    listOf(oneOf(algorithms)),
+    'With what a token may be signed, with mode token.',
+  ),
+  'auth.keys.jwks_url': optional(
+    webAddress,
+    'Where the keys that sign tokens are published; a rotation needs no restart.',
+  ),
+  'auth.keys.jwks_file': optional(path, 'The same, in a file.'),
+  'auth.keys.certificate_file': optional(path, 'The same, as certificates or public keys (PEM).'),
+  'auth.users_file': optional(
+    path,
+    'With mode builtin: users and their passwords, as htpasswd -B writes them.',
+  ),
+  'auth.signing_key_file': defaulting(
+    './.tagwarden/signing.key',
+    path,
+    'With mode builtin: what signs our tokens; made if absent, with .crt and .jwks.json beside it for the registry.',
+  ),
+  'auth.token_lifetime_seconds': defaulting(
+    '300',
+    integer('SECONDS', 60, 86_400),
+    'How long our own tokens are good for; clients take less than 60 for 60.',
+  ),
+  'auth.refuse_at_token': defaulting(
+    'true',
+    flag,
+    'With mode builtin: whether a push to a repository that is protected against the caller gets no token.',
+  ),
   'immutability.enabled': defaulting(
     'true',
     flag,

@@ -10,7 +10,6 @@ export async function answerError(
   req: IncomingMessage,
   res: ServerResponse,
   error: RegistryError,
-  extraHeaders: readonly (readonly [name: string, value: string])[] = [],
 ): Promise<void> {
   if (res.headersSent) {
     // To HTTP/1.0 a close is the end of the body: only a reset says that it was cut.
@@ -21,7 +20,7 @@ export async function answerError(
   const { retryAfterSeconds } = error;
   try {
     if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', retryAfterSeconds);
-    for (const [name, value] of extraHeaders) res.appendHeader(name, value);
+    for (const challenge of error.challenges) res.appendHeader('WWW-Authenticate', challenge);
     await answerWhole(req, res, error.status, error.body());
   } catch {
     res.destroy();

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { HeaderList } from '../core/header-list.ts';
 import type { Target } from '../core/target.ts';
 import type { Addressed } from './forwarded.ts';
 
@@ -6,6 +7,8 @@ import type { Addressed } from './forwarded.ts';
 export interface Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
+  /** What the client sent, as far as it may go upstream. */
+  readonly headers: HeaderList;
   readonly target: Target;
   readonly addressed: Addressed;
   /** The client waits for `100 Continue` before it sends the body: it gets one only if the body is wanted. */

@@ -64,7 +64,7 @@ class Forwarding implements Dispatcher.DispatchHandler {
 
   send(): void {
     const { req, addressed } = this.#exchange;
-    const headers = requestHeaders(this.#withContentType(req.rawHeaders), addressed);
+    const headers = requestHeaders(this.#withContentType(this.#exchange.headers), addressed);
     const request = { ...printOperation(this.#operation), headers };
     try {
       if (!takesBody(this.#operation) || !hasBody(req)) {

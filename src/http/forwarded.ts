@@ -6,6 +6,8 @@ import { headerValues } from '../core/header-list.ts';
 
 /** Whom a request came from and under which address: what the upstream is told, and what `Location` is made of. */
 export interface Addressed {
+  /** The client's own address: the nearest that is no trusted proxy's. */
+  readonly client: string;
   /** Address of the client, after the proxies before it: the value of `X-Forwarded-For`. */
   readonly forwardedFor: string;
   readonly protocol: string;
@@ -36,7 +38,9 @@ export function addressOf(
   { publicUrl, trustedProxies: trusted }: Addressing,
 ): Addressed {
   const peer = (req.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-  const isTrusted = isIP(peer) !== 0 && trusted.check(peer, isIPv6(peer) ? 'ipv6' : 'ipv4');
+  const isTrustedAddress = (ip: string): boolean =>
+    isIP(ip) !== 0 && trusted.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
+  const isTrusted = isTrustedAddress(peer);
   const told = (name: string): string | undefined =>
     isTrusted ? headerValues(req.rawHeaders, name).join(', ') || undefined : undefined;
   const before = told('x-forwarded-for');
@@ -45,10 +49,17 @@ export function addressOf(
   const host = firstOf(told('x-forwarded-host')) ?? hostOf(req);
   if (!hostGrammar.test(host)) throw new RegistryError('NAME_INVALID', { message: 'invalid Host header' });
   return {
+    client: clientOf(peer, before, isTrustedAddress),
     forwardedFor: before ? `${before}, ${peer}` : peer,
     protocol: publicUrl?.protocol.slice(0, -1) ?? (protocol === 'https' ? 'https' : 'http'),
     host: publicUrl?.host ?? host,
   };
+}
+
+/** From the right, for what is to the left a client may have written itself. */
+function clientOf(peer: string, before: string | undefined, isTrusted: (ip: string) => boolean): string {
+  const hops = [...(before?.split(',').map((hop) => hop.trim()) ?? []), peer];
+  return hops.findLast((hop) => !isTrusted(hop)) ?? peer;
 }
 
 /** HTTP/1.0 needs none; two of them are read differently by every server (RFC 9112, section 3.2). */

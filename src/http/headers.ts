@@ -26,6 +26,15 @@ const ambiguous = /_|^x-envoy-/;
 /** Would lead clients past us. */
 const leadingAway = new Set(['alt-svc']);
 
+/** All that a registry needs with a write; besides `Authorization` nothing that could let somebody in. */
+const needed =
+  /^(?:accept|accept-encoding|authorization|connection|content-(?:encoding|length|range|type)|range|traceparent|tracestate|user-agent|x-request-id|docker-[a-z-]+|oci-[a-z-]+)$/;
+
+/** What goes upstream where the upstream alone checks credentials: no cookie and no API key beside a forged bearer. */
+export function listedHeaders(received: HeaderList): HeaderList {
+  return mapHeaders(received, (name, value) => (needed.test(name) ? value : undefined));
+}
+
 /** The client's headers as they go upstream; the length of a body is added where there is one. */
 export function requestHeaders(received: HeaderList, addressed: Addressed): string[] {
   const named = namedInConnection(received);

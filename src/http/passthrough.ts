@@ -68,11 +68,11 @@ function covers(prefix: string, path: string): boolean {
 }
 
 /** httpxy reads the request itself: it must find there what was judged, and none of the headers that we drop. */
-function sendAsJudged({ req, target, addressed }: Exchange): void {
+function sendAsJudged({ req, headers: received, target, addressed }: Exchange): void {
   req.url = target.path + printQuery(target.query);
   const { 'content-length': length, 'transfer-encoding': coding } = req.headers;
   req.headers = {};
-  const headers = requestHeaders(req.rawHeaders, addressed);
+  const headers = requestHeaders(received, addressed);
   for (let at = 0; at < headers.length; at += 2) {
     const name = headers[at]?.toLowerCase() ?? '';
     const value = headers[at + 1] ?? '';

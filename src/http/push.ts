@@ -90,12 +90,12 @@ function refuseSigned(body: Buffer): void {
 }
 
 async function putManifest(
-  { req, addressed }: Exchange,
+  { headers: received, addressed }: Exchange,
   operation: PutManifest,
   body: Buffer,
   { upstream, putDeadlineMs }: PushPorts,
 ): Promise<PutOutcome<UpstreamAnswer>> {
-  const headers = [...requestHeaders(req.rawHeaders, addressed), 'Content-Length', String(body.length)];
+  const headers = [...requestHeaders(received, addressed), 'Content-Length', String(body.length)];
   const request = { ...printOperation(operation), headers, body };
   try {
     const answer = await upstream.ask(request, putDeadlineMs, answerLimitBytes);

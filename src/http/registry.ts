@@ -1,10 +1,12 @@
 import { decide, tagsToLookUp } from '../core/decision.ts';
 import type { Decision, Facts } from '../core/verdict.ts';
 import { RegistryError } from '../core/errors.ts';
-import type { DeleteTag, Operation } from '../core/operation.ts';
+import { isWrite, type DeleteTag, type Operation } from '../core/operation.ts';
 import { parseOperation } from '../core/parse-operation.ts';
 import type { Callers, RuleSource } from '../core/ports.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
+import { bindToken } from '../core/token-rules.ts';
+import { authorize, type TokenService } from './authorize.ts';
 import type { Exchange } from './exchange.ts';
 import { forward } from './forward.ts';
 import { lookUpHeaders, pushManifest, type PushPorts } from './push.ts';
@@ -13,6 +15,12 @@ import { refusalError } from './refusal.ts';
 export interface RegistryPorts extends PushPorts {
   readonly rules: RuleSource;
   readonly callers: Callers;
+  readonly tokenService: TokenService;
+  /**
+   * A write as it may go on.
+   * @throws RegistryError UNAVAILABLE where no write can be judged now
+   */
+  readonly admitWrite: (exchange: Exchange) => Exchange;
 }
 
 /** What is known of an exchange when it is over, for the log. */
@@ -30,14 +38,16 @@ const lookUpMs = 10_000;
  * @throws RegistryError as the answer in place of a forwarded one
  */
 export async function serveRegistry(
-  exchange: Exchange,
+  received: Exchange,
   ports: RegistryPorts,
   judged: (judged: Judged) => void,
 ): Promise<void> {
-  const operation = parseOperation(exchange.req.method ?? '', exchange.target);
-  const caller = await ports.callers.identify(exchange.req.rawHeaders);
-  const rules = ports.rules.current();
-  judged({ operation, caller, rules });
+  const asked = parseOperation(received.req.method ?? '', received.target);
+  const { caller, operation } = await authorize(received, asked, ports.callers, ports.tokenService);
+  const inForce = ports.rules.current();
+  judged({ operation, caller, rules: inForce });
+  const rules = bound(inForce, operation, caller);
+  const exchange = isWrite(operation) ? ports.admitWrite(received) : received;
   const nothingKnown: Facts = { nowMs: ports.clock.nowMs(), tags: new Map() };
   const decision = decide(rules, operation, caller, nothingKnown);
   if (decision.effect === 'deny') throw refusalError(decision);
@@ -49,6 +59,14 @@ export async function serveRegistry(
     default:
       return forwardAllowed(exchange, operation, decision, ports);
   }
+}
+
+/** The rules in force, and what the caller's token adds to them. */
+function bound(rules: RuleSet, operation: Operation, caller: Caller): RuleSet {
+  if (!isWrite(operation)) return rules;
+  const bindings = bindToken(rules, operation.repository, caller);
+  if ('effect' in bindings) throw refusalError(bindings);
+  return bindings;
 }
 
 function forwardAllowed(

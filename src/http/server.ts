@@ -8,11 +8,14 @@ import { answerError } from './answer.ts';
 import type { Exchange } from './exchange.ts';
 import { addressOf, type Addressing } from './forwarded.ts';
 import type { Passthrough } from './passthrough.ts';
+import { isTokenPath, type TokenEndpoint } from './token-service.ts';
 import { serveRegistry, unexpected, type Judged, type RegistryPorts } from './registry.ts';
 
 export interface Route {
   readonly registry: RegistryPorts;
   readonly passthrough: Passthrough;
+  /** Absent where tokens are somebody else's. */
+  readonly tokens: TokenEndpoint | undefined;
   readonly addressing: Addressing;
   /** Hears of every exchange when it is over; `error` is what was answered in place of a forwarded response. */
   readonly observe: (exchange: { req: IncomingMessage; res: ServerResponse }, seen: Seen) => void;
@@ -83,12 +86,15 @@ async function serve(
     const exchange: Exchange = {
       req,
       res,
+      headers: req.rawHeaders,
       target,
       addressed: addressOf(req, route.addressing),
       awaitsContinue,
     };
     if (target.path.startsWith('/v2/')) {
       await serveRegistry(exchange, route.registry, (what) => (judged = what));
+    } else if (route.tokens && isTokenPath(target.path)) {
+      await route.tokens(exchange);
     } else if (target.path === '/v2') {
       redirectToBase(req, res);
     } else {
@@ -137,17 +143,13 @@ async function answerFailure(
   res: ServerResponse,
   cause: unknown,
 ): Promise<RegistryError> {
-  if (cause instanceof CredentialsRefused) {
-    const error = new RegistryError('UNAUTHORIZED', { cause });
-    await answerError(
-      req,
-      res,
-      error,
-      cause.challenges.map((challenge) => ['WWW-Authenticate', challenge]),
-    );
-    return error;
-  }
-  const error = cause instanceof RegistryError ? cause : unexpected(cause);
+  const error = cause instanceof RegistryError ? cause : refusedOrUnexpected(cause);
   await answerError(req, res, error);
   return error;
+}
+
+/** The upstream's challenge to a look-up goes to the client, who can answer it. */
+function refusedOrUnexpected(cause: unknown): RegistryError {
+  if (!(cause instanceof CredentialsRefused)) return unexpected(cause);
+  return new RegistryError('UNAUTHORIZED', { cause, challenges: cause.challenges });
 }

@@ -51,7 +51,12 @@ t.test('defaults', (t) => {
       idleTimeoutSeconds: 120,
     },
     rules: { file: join(cwd, 'rules.yaml') },
-    auth: { defaultAccessLevel: 'developer' },
+    auth: {
+      mode: 'anonymous',
+      defaultAccessLevel: 'developer',
+      groupsClaim: 'groups',
+      levelClaim: undefined,
+    },
     immutability: { enabled: true },
     claims: { ttlSeconds: 120, putDeadlineSeconds: 25, journalFile: join(cwd, '.tagwarden/claims.journal') },
     passthrough: [],
@@ -169,7 +174,7 @@ t.test('an empty variable is not set, and what Kubernetes sets is not meant for 
 t.test('all errors of all sources at once, each with its place and its mend', (t) => {
   const file = `listen: 8080
 upstreem: {}
-auth: { mode: token, default_access_level: boss }
+auth: { mode: tokens, default_access_level: boss }
 claims: { ttl_seconds: 60, put_deadline_seconds: "25" }
 log:
 rules: { file: 7 }
@@ -189,8 +194,8 @@ rules: { file: 7 }
   t.same(errorsOf(t, { file, env, argv }), [
     'etc/tagwarden.yaml:1:9 listen: must be text, not 8080; put quotes around it',
     'etc/tagwarden.yaml:2:1 unknown key "upstreem"; did you mean upstream?',
-    'etc/tagwarden.yaml:3:15 auth.mode: token is not available in this version; use anonymous',
-    'etc/tagwarden.yaml:3:44 auth.default_access_level: must be one of anonymous, guest, reporter, developer, maintainer, owner, admin, not "boss"',
+    'etc/tagwarden.yaml:3:15 auth.mode: must be one of anonymous, upstream, token, builtin, not "tokens"; did you mean token?',
+    'etc/tagwarden.yaml:3:45 auth.default_access_level: must be one of anonymous, guest, reporter, developer, maintainer, owner, admin, not "boss"',
     'etc/tagwarden.yaml:4:50 claims.put_deadline_seconds: must be a number, not "25"',
     'etc/tagwarden.yaml:5:5 log: is empty; it must be a mapping with level, audit_file',
     'etc/tagwarden.yaml:6:16 rules.file: must be text, not 7; put quotes around it',
@@ -236,20 +241,15 @@ t.test('a value that is refused', (t) => {
     ...['--tls-cert-file', '--tls-key-file', '--redis', '--admin-token-file', '--log-audit-file'].map(
       (flag): [string, string, RegExp] => [flag, 'x', /is not available in this version; leave it out/],
     ),
-    ...[
-      'realm',
-      'issuer',
-      'keys-jwks-url',
-      'keys-jwks-file',
-      'keys-certificate-file',
-      'users-file',
-      'signing-key-file',
-    ].map((name): [string, string, RegExp] => [
-      `--auth-${name}`,
-      'x',
-      /is not available in this version; leave it out/,
-    ]),
-    ['--auth-algorithms', 'RS512', /RS512 is not available in this version; use RS256,ES256/],
+    ['--auth-mode', 'none', /must be one of anonymous, upstream, token, builtin, not "none"/],
+    ['--auth-realm', 'gitlab.example', /must start with http/],
+    ['--auth-realm', 'ftp://gitlab.example', /must start with http/],
+    ['--auth-keys-jwks-url', 'https://u:p@gitlab.example/keys', /must hold no credentials/],
+    ['--auth-keys-jwks-url', 'https://gitlab.example/#keys', /no fragment/],
+    ['--auth-algorithms', 'RS256,none', /must be one of RS256.*, not "none"/],
+    ['--auth-algorithms', 'HS256', /must be one of RS256.*, not "HS256"/],
+    ['--auth-token-lifetime-seconds', '59', /from 60 to 86400, not 59/],
+    ['--auth-issuer', ' ', /must not be empty/],
   ];
   for (const [flag, value, error] of cases) {
     const argv = flag === '--upstream' ? [] : [flag, value];
