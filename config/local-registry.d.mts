@@ -8,5 +8,5 @@ export interface LocalRegistry {
 export function startDistribution(
   program: string,
   directory: string,
-  onLine?: (line: string) => void,
+  options?: { readonly onLine?: (line: string) => void; readonly auth?: object | undefined },
 ): Promise<LocalRegistry>;

@@ -20,11 +20,11 @@ function isDistribution(program) {
 
 /**
  * Starts distribution on a free loopback port, with its storage in a directory, and waits until it serves.
- * `onLine` gets each line of its log and of its access log; `ended` says how it ended, also after `stop`.
- * After `unref` it is no reason for this process to go on.
+ * `onLine` gets each line of its log and of its access log; `auth` is what its configuration has under that name;
+ * `ended` says how it ended, also after `stop`. After `unref` it is no reason for this process to go on.
  */
-export async function startDistribution(program, directory, onLine = () => {}) {
-  const child = spawnDistribution(program, directory);
+export async function startDistribution(program, directory, { onLine = () => {}, auth } = {}) {
+  const child = spawnDistribution(program, directory, auth);
   const ended = new Promise((resolve) => {
     child
       .on('exit', (code, signal) => resolve(`exit code ${code ?? signal}`))
@@ -51,7 +51,7 @@ export async function startDistribution(program, directory, onLine = () => {}) {
   return { url, ended, stop: () => child.kill(), unref };
 }
 
-function spawnDistribution(program, directory) {
+function spawnDistribution(program, directory, auth) {
   mkdirSync(directory, { recursive: true });
   const file = join(directory, 'config.yml');
   const config = {
@@ -59,6 +59,7 @@ function spawnDistribution(program, directory) {
     log: { level: 'info' },
     storage: { filesystem: { rootdirectory: directory }, delete: { enabled: true } },
     http: { addr: '127.0.0.1:0' },
+    ...(auth && { auth }),
   };
   // JSON is YAML.
   writeFileSync(file, JSON.stringify(config));
@@ -76,12 +77,12 @@ function spawnDistribution(program, directory) {
   });
 }
 
-/** Polls until the registry answers `GET /v2/`; `failed` rejects if it will never do so. */
+/** Polls until the registry answers `GET /v2/`, be it with 401 because it wants credentials; `failed` rejects if it will never do so. */
 export async function untilReady(url, failed) {
   const deadline = Date.now() + readyWithinMs;
   for (;;) {
     const answer = await Promise.race([fetch(`${url}/v2/`).catch(() => undefined), failed]);
-    if (answer?.ok) return;
+    if (answer?.ok || answer?.status === 401) return;
     if (Date.now() > deadline)
       throw new Error(`The registry at ${url} did not answer GET /v2/ in ${readyWithinMs} ms`);
     await sleep(50);

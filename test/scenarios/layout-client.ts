@@ -24,6 +24,24 @@ export interface LayoutClient {
   readonly copy: (from: string, to: string) => Promise<Outcome>;
 }
 
+export interface User {
+  readonly name: string;
+  readonly password: string;
+}
+
+/** The same client with credentials. */
+export interface LayoutClientWithLogin {
+  readonly name: string;
+  /** Whether it tries a password at the login already. */
+  readonly asksAtLogin: boolean;
+  /** Whether it says why it gets no token; skopeo prints no more than the status. */
+  readonly saysWhyNoToken: boolean;
+  /** The client that keeps its credentials in a directory. */
+  readonly clientIn: (
+    directory: string,
+  ) => LayoutClient & { readonly login: (address: string, user: User) => Promise<Outcome> };
+}
+
 /** What must hold for each client before each release: pushes and pulls unchanged, and is refused where it must be. */
 export function layoutClientScenarios(t: Test, client: LayoutClient, release: RegistryRelease): void {
   const title = `${client.name} before ${release.name}`;
@@ -102,7 +120,7 @@ function contentsOf(image: Image): readonly Pick<Image, 'descriptor' | 'bytes'>[
   return [image, ...image.blobs, ...image.manifests.flatMap(contentsOf)];
 }
 
-function writtenLayout(t: Test, image: Image): string {
+export function writtenLayout(t: Test, image: Image): string {
   const directory = temporaryDirectory(t);
   writeLayout(directory, { image });
   return directory;
