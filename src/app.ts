@@ -14,12 +14,11 @@ import { wireAuth } from './app/auth.ts';
 import type { Config, UpstreamCredentials } from './config/config.ts';
 import { adminServer } from './http/admin.ts';
 import { trustedProxies } from './http/forwarded.ts';
+import { lookUpMs } from './http/look-up.ts';
 import { observer } from './http/log.ts';
 import { passthrough } from './http/passthrough.ts';
 import { registryServer } from './http/server.ts';
 
-/** From a claim to its arming: as long as look-ups may take. */
-const leaseMs = 10_000;
 /** How long running requests may go on once the end has been asked for. */
 const closeMs = 10_000;
 
@@ -51,7 +50,7 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
   });
   const unlock = await lockFile(journalFile);
   const journal = await ClaimsJournal.open(journalFile, clock.nowMs());
-  const claims = new InMemoryClaims({ leaseMs, ttlMs: ttlSeconds * 1000 }, clock, journal);
+  const claims = new InMemoryClaims({ leaseMs: lookUpMs, ttlMs: ttlSeconds * 1000 }, clock, journal);
   const upstream = new Upstream({ origin, ...(ca !== undefined && { ca }) });
   const auth = await wireAuth(config.auth, { rules, upstream, clock: wallClock, log });
   const facts = new UpstreamTagFacts(upstream, clock, auth.own ?? (credentials && ownAccount(credentials)));

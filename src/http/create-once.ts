@@ -5,6 +5,7 @@ import type { PutManifest } from '../core/operation.ts';
 import type { ClaimRequest, ClaimStore, Clock, PushedDigests, TagFacts } from '../core/ports.ts';
 import { isTag, type Tag } from '../core/reference.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
+import { lookUpTags } from './look-up.ts';
 
 /** What became of a PUT. `notSent`: nothing of it left this process. `lost`: no answer, it may yet be committed. */
 export type PutOutcome<Answer> =
@@ -40,8 +41,6 @@ export interface CreateOncePorts {
   readonly clock: Clock;
 }
 
-/** How long the upstream may take to answer look-ups, their retries included. */
-const lookUpMs = 10_000;
 /** How long a push waits for another one of the same tag: well below the 30 s after which containerd gives up. */
 const waitMs = 5_000;
 const waitStepMs = 1_000;
@@ -116,13 +115,9 @@ function denialBy(push: Push, tag: Tag, fact: TagFact, ports: CreateOncePorts): 
   return decision.effect === 'allow' ? undecided('the rules do not cover the tag') : decision;
 }
 
-async function lookUpAll(push: Push, { facts }: CreateOncePorts): Promise<Map<Tag, TagFact>> {
+function lookUpAll(push: Push, { facts }: CreateOncePorts): Promise<ReadonlyMap<Tag, TagFact>> {
   const { operation, asCaller, pushed } = push;
-  const lookUp = async (tag: Tag): Promise<[Tag, TagFact]> => [
-    tag,
-    await facts.lookUp({ repository: operation.repository, tag, asCaller, pushed, withinMs: lookUpMs }),
-  ];
-  return new Map(await Promise.all(push.tags.map(lookUp)));
+  return lookUpTags(facts, push.tags, { repository: operation.repository, asCaller, pushed });
 }
 
 function decideWith(push: Push, tags: Facts['tags'], { clock }: CreateOncePorts): Decision {

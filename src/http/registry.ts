@@ -9,6 +9,7 @@ import { bindToken } from '../core/token-rules.ts';
 import { authorize, type TokenService } from './authorize.ts';
 import type { Exchange } from './exchange.ts';
 import { forward } from './forward.ts';
+import { lookUpTags } from './look-up.ts';
 import { lookUpHeaders, pushManifest, type PushPorts } from './push.ts';
 import { refusalError } from './refusal.ts';
 
@@ -29,8 +30,6 @@ export interface Judged {
   readonly caller: Caller;
   readonly rules: RuleSet;
 }
-
-const lookUpMs = 10_000;
 
 /**
  * Serves one request under `/v2/`: parse, identify, decide, gather what the decision lacks, forward.
@@ -87,18 +86,10 @@ async function deleteTag(
   ports: RegistryPorts,
 ): Promise<void> {
   const { facts, clock } = ports;
-  const question = {
+  const known = await lookUpTags(facts, tagsToLookUp(rules, operation), {
     repository: operation.repository,
     asCaller: lookUpHeaders(exchange),
-    withinMs: lookUpMs,
-  };
-  const known = new Map(
-    await Promise.all(
-      tagsToLookUp(rules, operation).map(
-        async (tag) => [tag, await facts.lookUp({ ...question, tag })] as const,
-      ),
-    ),
-  );
+  });
   const decision = decide(rules, operation, caller, { nowMs: clock.nowMs(), tags: known });
   return forwardAllowed(exchange, operation, decision, ports);
 }

@@ -1,22 +1,12 @@
 import t from 'tap';
-import { dev, grantedBy, openBuiltin, service, tokenOf } from '../fixtures/builtin.ts';
+import { dev, grantedBy, openBuiltin, service, tokenOf, gitlabRules } from '../fixtures/builtin.ts';
 import { ask, askForm, basic, bearer, ociError } from '../fixtures/client.ts';
+import { rulesElsewhere } from '../fixtures/tagwarden.ts';
 
-const noRules = `tag_rules:
-  - { repository_path_pattern: nobody/uses/this, tag_name_pattern: .*, immutable: true }
-`;
-const gitlabRules = `tag_rules:
-  - { tag_name_pattern: v1.*, minimum_access_level_for_push: maintainer, minimum_access_level_for_delete: maintainer }
-  - { tag_name_pattern: latest, minimum_access_level_for_push: owner, minimum_access_level_for_delete: maintainer }
-  - { tag_name_pattern: admin-only, minimum_access_level_for_push: admin, minimum_access_level_for_delete: owner }
-  - { repository_path_pattern: frozen/*, tag_name_pattern: ^v, immutable: true }
-repository_rules:
-  - { id: frozen, repository_path_pattern: 'flightjs/*', minimum_access_level_for_push: owner }
-`;
 const base = `service=${service}`;
 
 t.test('wrong credentials, whatever is wrong with them', async (t) => {
-  const { get, tagwarden } = await openBuiltin(t, noRules);
+  const { get, tagwarden } = await openBuiltin(t, rulesElsewhere);
   const encoded = (text: string): readonly string[] => [
     'Authorization',
     `Basic ${Buffer.from(text).toString('base64')}`,
@@ -50,7 +40,7 @@ t.test('wrong credentials, whatever is wrong with them', async (t) => {
 });
 
 t.test('a service that is not ours, and what is no request for a token', async (t) => {
-  const { get, post, tagwarden } = await openBuiltin(t, noRules);
+  const { get, post, tagwarden } = await openBuiltin(t, rulesElsewhere);
   for (const query of ['service=other', 'service=', 'scope=repository:a:pull', '']) {
     const answer = await get(query, dev);
     t.same([answer.status, ociError(answer).code], [404, 'NOT_FOUND'], query);

@@ -1,24 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { createPublicKey, verify, X509Certificate, type JsonWebKey } from 'node:crypto';
 import t from 'tap';
-import { dev, claimsOf, grantedBy, openBuiltin, service, tokenOf } from '../fixtures/builtin.ts';
+import { dev, claimsOf, grantedBy, openBuiltin, service, tokenOf, gitlabRules } from '../fixtures/builtin.ts';
 import { ask, basic, bearer, challengeOf, ociError } from '../fixtures/client.ts';
+import { rulesElsewhere } from '../fixtures/tagwarden.ts';
 
-const noRules = `tag_rules:
-  - { repository_path_pattern: nobody/uses/this, tag_name_pattern: .*, immutable: true }
-`;
-const gitlabRules = `tag_rules:
-  - { tag_name_pattern: v1.*, minimum_access_level_for_push: maintainer, minimum_access_level_for_delete: maintainer }
-  - { tag_name_pattern: latest, minimum_access_level_for_push: owner, minimum_access_level_for_delete: maintainer }
-  - { tag_name_pattern: admin-only, minimum_access_level_for_push: admin, minimum_access_level_for_delete: owner }
-  - { repository_path_pattern: frozen/*, tag_name_pattern: ^v, immutable: true }
-repository_rules:
-  - { id: frozen, repository_path_pattern: 'flightjs/*', minimum_access_level_for_push: owner }
-`;
 const base = `service=${service}`;
 
 t.test('docker login, push and pull, as docker asks', async (t) => {
-  const scene = await openBuiltin(t, noRules);
+  const scene = await openBuiltin(t, rulesElsewhere);
   const { tagwarden, upstream, get } = scene;
   const door = await ask(`${tagwarden.url}/v2/`);
   t.equal(door.status, 401);
@@ -136,7 +126,7 @@ t.test("GitLab's worked table, from the token service and at the door", async (t
 });
 
 t.test('scopes: repeated, in one, with a host, with a class; what is unknown drops out', async (t) => {
-  const { get } = await openBuiltin(t, noRules);
+  const { get } = await openBuiltin(t, rulesElsewhere);
   const table: [scopes: string, granted: string][] = [
     ['', ''],
     ['scope=repository:a:pull&scope=repository:b:push', 'a:pull b:push'],
@@ -164,7 +154,7 @@ t.test('scopes: repeated, in one, with a host, with a class; what is unknown dro
 t.test(
   'no credentials are nobody, who gets a token for nothing, or for what a member entry gives',
   async (t) => {
-    const { get, tagwarden, upstream } = await openBuiltin(t, noRules);
+    const { get, tagwarden, upstream } = await openBuiltin(t, rulesElsewhere);
     const answer = await get(`${base}&offline_token=true&scope=repository:a:pull,push`);
     t.equal(grantedBy(answer), '');
     const { refresh_token: refresh, access_token: token } = tokenOf(answer);
@@ -175,7 +165,7 @@ t.test(
     t.same(upstream.requests, []);
 
     const members = `  - { subject: 'auth_type:anonymous', repository_path_pattern: public/*, access_level: reporter }\n`;
-    const open = await openBuiltin(t, noRules, { members });
+    const open = await openBuiltin(t, rulesElsewhere, { members });
     const scopes = 'scope=repository:public/a:pull,push&scope=repository:a:pull';
     const some = await open.get(`${base}&${scopes}`);
     t.equal(grantedBy(some), 'public/a:pull');
@@ -186,7 +176,7 @@ t.test(
 );
 
 t.test('the OAuth2 form: password, and a refresh token', async (t) => {
-  const { post, tagwarden } = await openBuiltin(t, noRules);
+  const { post, tagwarden } = await openBuiltin(t, rulesElsewhere);
   const form = {
     service,
     client_id: 'containerd',
@@ -230,7 +220,7 @@ t.test('the OAuth2 form: password, and a refresh token', async (t) => {
 });
 
 t.test('/jwks.json publishes the key that signs, and nothing of the private one', async (t) => {
-  const { tagwarden, keyFile } = await openBuiltin(t, noRules);
+  const { tagwarden, keyFile } = await openBuiltin(t, rulesElsewhere);
   const answer = await ask(`${tagwarden.url}/jwks.json`);
   t.equal(answer.status, 200);
   t.same(JSON.parse(answer.body), JSON.parse(readFileSync(`${keyFile}.jwks.json`, 'utf8')));
