@@ -4,8 +4,9 @@ import type { DeleteDigest } from './operation.ts';
 import type { Repository, Tag } from './reference.ts';
 import {
   accessLevelIn,
-  coversRepository,
-  coversTag,
+  repositoryRulesFor,
+  tagRulesFor,
+  tagRulesIn,
   type Caller,
   type RepositoryRule,
   type RuleSet,
@@ -59,7 +60,8 @@ export function judgeRepository(
   caller: Caller,
   action: Action,
 ): Stop | undefined {
-  const matching = rules.repositoryRules.filter((rule) => rule.repositories.matches(repository));
+  const matching = repositoryRulesFor(rules, repository);
+  if (matching.length === 0) return undefined;
   const unmet = strictestUnmet(matching, action, accessLevelIn(rules, repository, caller));
   if (!unmet) return undefined;
   const what = action === 'push' ? `push to ${repository}` : `delete from ${repository}`;
@@ -74,7 +76,8 @@ export function judgeTag(
   caller: Caller,
   action: Action,
 ): Stop | undefined {
-  const matching = rules.tagRules.filter((rule) => coversTag(rule, repository, tag));
+  const matching = tagRulesFor(rules, repository, tag);
+  if (matching.length === 0) return undefined;
   const unmet = strictestUnmet(matching, action, accessLevelIn(rules, repository, caller));
   if (!unmet) return undefined;
   const verb = action === 'push' ? 'pushing' : 'deleting';
@@ -86,10 +89,8 @@ export function judgeTag(
 export function judgeDigestDelete(rules: RuleSet, operation: DeleteDigest, caller: Caller): Stop | undefined {
   const { repository, digest } = operation;
   const level = accessLevelIn(rules, repository, caller);
-  const restricting = rules.tagRules.filter(
-    (rule) =>
-      coversRepository(rule, repository) &&
-      (rule.kind === 'immutable' || !meets(level, rule.minimumAccessLevelForDelete ?? 'anonymous')),
+  const restricting = tagRulesIn(rules, repository).filter(
+    (rule) => rule.kind === 'immutable' || !meets(level, rule.minimumAccessLevelForDelete ?? 'anonymous'),
   );
   if (restricting.length === 0) return undefined;
   const ruleIds = restricting.map((rule) => rule.id);

@@ -2,6 +2,7 @@ import { rankOf, type AccessLevel, type MinimumAccessLevel } from './access-leve
 import type { Access } from './access.ts';
 import type { Pattern } from './pattern.ts';
 import type { Repository, Tag } from './reference.ts';
+import { indexOfMembers, indexOfRepositoryRules, indexOfTagRules } from './rule-index.ts';
 import type { TokenPatterns } from './token-rules.ts';
 
 /** Keeps callers below a level from pushing to, or deleting from, the repositories that it matches. */
@@ -55,7 +56,12 @@ export interface RuleSet {
   readonly repositoryRules: readonly RepositoryRule[];
   readonly tagRules: readonly TagRule[];
   readonly members: readonly Member[];
+  /** What a token adds to the tag rules of one request: few, and in no index. */
+  readonly tokenRules?: readonly TagRule[];
 }
+
+/** Before the first rules were loaded. */
+export const noRules: RuleSet = { version: 'none', repositoryRules: [], tagRules: [], members: [] };
 
 /** Who asks. Without a subject nobody was identified. */
 export interface Caller {
@@ -71,15 +77,11 @@ export interface Caller {
 
 /** The highest level that a member entry gives the caller in the repository, else the default. */
 export function accessLevelIn(rules: RuleSet, repository: Repository, caller: Caller): AccessLevel {
-  return highestOf(
-    rules.members.filter((member) => member.repositories.matches(repository)),
-    caller,
-  );
+  return highestOf(indexOfMembers(rules.members).covering(repository, caller), caller);
 }
 
 function highestOf(members: readonly Member[], caller: Caller): AccessLevel {
   return members
-    .filter((member) => isMember(member, caller))
     .map((member) => member.accessLevel)
     .reduce(
       (highest, level) => (rankOf(level) > rankOf(highest) ? level : highest),
@@ -90,7 +92,10 @@ function highestOf(members: readonly Member[], caller: Caller): AccessLevel {
 /** The level that the caller has in every repository, also in those that no rule names. */
 export function accessLevelEverywhere(rules: RuleSet, caller: Caller): AccessLevel {
   const members = rules.members.filter((member) => /^\*+$/.test(member.repositories.source));
-  return highestOf(members, caller);
+  return highestOf(
+    members.filter((member) => isMember(member, caller)),
+    caller,
+  );
 }
 
 function isMember(member: Member, caller: Caller): boolean {
@@ -106,13 +111,35 @@ export function coversTag(rule: TagRule, repository: Repository, tag: Tag): bool
   return coversRepository(rule, repository) && rule.tags.matches(tag) && !rule.excludedTags?.matches(tag);
 }
 
+export function repositoryRulesFor(rules: RuleSet, repository: Repository): readonly RepositoryRule[] {
+  return indexOfRepositoryRules(rules.repositoryRules).covering(repository);
+}
+
+/** The rules for some tags of a repository, whichever. */
+export function tagRulesIn(rules: RuleSet, repository: Repository): readonly TagRule[] {
+  const own = indexOfTagRules(rules.tagRules).covering(repository).all();
+  return withTokenRules(own, rules, (rule) => coversRepository(rule, repository));
+}
+
+/** The rules that cover a tag. */
+export function tagRulesFor(rules: RuleSet, repository: Repository, tag: Tag): readonly TagRule[] {
+  const own = indexOfTagRules(rules.tagRules).covering(repository).matching(tag);
+  return withTokenRules(own, rules, (rule) => coversTag(rule, repository, tag));
+}
+
+function withTokenRules(
+  own: readonly TagRule[],
+  { tokenRules }: RuleSet,
+  covers: (rule: TagRule) => boolean,
+): readonly TagRule[] {
+  return tokenRules ? [...own, ...tokenRules.filter(covers)] : own;
+}
+
 /** The immutable rules that cover a tag; empty where it may move. */
 export function immutableRulesFor(
   rules: RuleSet,
   repository: Repository,
   tag: Tag,
 ): readonly ImmutableTagRule[] {
-  return rules.tagRules.filter(
-    (rule): rule is ImmutableTagRule => rule.kind === 'immutable' && coversTag(rule, repository, tag),
-  );
+  return tagRulesFor(rules, repository, tag).filter((rule) => rule.kind === 'immutable');
 }

@@ -5,7 +5,7 @@ import { isRepository, type Repository } from './reference.ts';
 import {
   accessLevelEverywhere,
   accessLevelIn,
-  coversRepository,
+  tagRulesIn,
   type Caller,
   type RuleSet,
   type TagRule,
@@ -70,7 +70,7 @@ function metaOf(
   actions: readonly string[],
   level: AccessLevel,
 ): TokenMeta {
-  const covering = rules.tagRules.filter((rule) => coversRepository(rule, repository));
+  const covering = tagRulesIn(rules, repository);
   const isProtected = covering.some((rule) => rule.kind === 'protected');
   const immutable = covering.filter((rule) => rule.kind === 'immutable').filter(isExpressible);
   const grants = (action: string): boolean => actions.includes(action) || actions.includes('*');

@@ -52,7 +52,7 @@ export function bindToken(rules: RuleSet, repository: Repository, caller: Caller
   try {
     const malformed = entries.flatMap((entry) => entry.malformed)[0];
     if (malformed !== undefined) throw new PatternError(`${malformed} is no list of patterns`);
-    return { ...rules, tagRules: [...rules.tagRules, ...entries.flatMap(tagRulesOf)] };
+    return { ...rules, tokenRules: entries.flatMap(tagRulesOf) };
   } catch (error) {
     if (!(error instanceof PatternError)) throw error;
     const message = `the token has a tag pattern for ${repository} that cannot be read (${error.message}); ask its issuer`;

@@ -1,7 +1,14 @@
 import { strictEqual } from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
-import { compileRepositoryPattern, compileTagPattern } from '../../src/core/pattern.ts';
+import {
+  checkedTagPattern,
+  compileRepositoryPattern,
+  compileTagPattern,
+  tagPatternLanguage,
+} from '../../src/core/pattern.ts';
 
 t.test('repository patterns: * is any run of characters, in any case, on the whole path', (t) => {
   const table: [pattern: string, matching: string[], others: string[]][] = [
@@ -71,5 +78,17 @@ t.test('fix: a pattern that backtracks for minutes elsewhere takes linear time',
   const startedAt = performance.now();
   t.notOk(pattern.matches(`${'a'.repeat(120)}!`));
   t.ok(performance.now() - startedAt < 2_000, 'native regular expressions would not return in this process');
+  t.end();
+});
+
+t.test('what was checked by another version of the language must be checked again', (t) => {
+  const path = join(import.meta.dirname, '../../node_modules/re2js/package.json');
+  const { version } = JSON.parse(readFileSync(path, 'utf8')) as { version: string };
+  t.equal(tagPatternLanguage, `re2js ${version}`, 'the constant names what is installed');
+  t.throws(
+    () => checkedTagPattern('a(').matches('a'),
+    { name: 'PatternError' },
+    'it never just does not match',
+  );
   t.end();
 });
