@@ -10,7 +10,10 @@ const debian = join(state, 'debian');
 const tree = join(debian, 'tree');
 const archives = join(debian, 'archives');
 
-/** The program → the packages that have it, the first one that the release knows. */
+// Debian's redis-server is a link to a program of this package, which may be installed without it.
+const redisTools = 'redis-tools';
+
+/** The program → the packages that have it, the first one that the release knows; or several that have it together. */
 const packagesOf = {
   'docker-registry': ['docker-registry'],
   docker: ['docker-cli', 'docker.io'],
@@ -20,6 +23,15 @@ const packagesOf = {
   skopeo: ['skopeo'],
   nginx: ['nginx'],
   go: ['golang-go'],
+  'redis-server': [['redis-server', redisTools]],
+  'redis-sentinel': [['redis-sentinel', redisTools]],
+  'redis-cli': [redisTools],
+  'valkey-server': [['valkey-server', 'valkey-tools']],
+  ip: ['iproute2'],
+  busybox: ['busybox-static'],
+  'docker-compose': ['docker-compose'],
+  spin: ['spin'],
+  gcc: ['gcc'],
 };
 
 /** Makes sure that these programs can be found (config/programs.mjs), or says which are missing. */
@@ -40,6 +52,14 @@ export function ensurePrograms(...names) {
   );
 }
 
+/** The same for programs that not every release has; answers the names of those that cannot be had. */
+export function ensureWhereKnown(...names) {
+  const missing = names.filter((name) => !findProgram(name));
+  const known = missing.filter((name) => candidates([name])[0]);
+  if (known.length > 0) ensurePrograms(...known);
+  return missing.filter((name) => !known.includes(name));
+}
+
 /** Downloads what the programs need and this machine lacks: their packages with all dependencies. */
 function download(programs) {
   if (!candidates(programs).every(Boolean)) updateLists(programs);
@@ -52,7 +72,7 @@ function download(programs) {
   }
   rmSync(archives, { recursive: true, force: true });
   mkdirSync(join(archives, 'partial'), { recursive: true });
-  const arrived = () => aptGet([...downloadOnly, ...new Set(names)]);
+  const arrived = () => aptGet([...downloadOnly, ...new Set(names.flat())]);
   if (!arrived()) {
     // Lists older than the archive name packages that are gone.
     updateLists(programs);
@@ -104,7 +124,9 @@ function launcher(directory, name) {
 }
 
 function candidates(programs) {
-  return programs.map((program) => packagesOf[program].find(hasCandidate));
+  return programs.map((program) =>
+    packagesOf[program].find((packages) => [packages].flat().every(hasCandidate)),
+  );
 }
 
 function hasCandidate(name) {

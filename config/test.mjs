@@ -1,11 +1,17 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ensurePrograms } from './debian.mjs';
+import { ensurePrograms, ensureWhereKnown } from './debian.mjs';
 import { buildGoPrograms } from './go-modules.mjs';
 import { build, CannotContinue, installDependencies, root, run, runScript } from './project.mjs';
 
-/** What the tests with real components run: registry, clients, a Docker engine, a server that normalises paths. */
-const programs = ['docker-registry', 'skopeo', 'docker', 'dockerd', 'containerd', 'runc', 'nginx'];
+/** What the tests with real components run: registry, clients, a Docker engine, a server that normalises paths, Redis. */
+const programs = [
+  ...['docker-registry', 'skopeo', 'docker', 'dockerd', 'containerd', 'runc', 'nginx'],
+  ...['redis-server', 'redis-sentinel', 'redis-cli'],
+];
+
+/** What the tests of Dockerfile and docker-compose.yml run beside. */
+const containerPrograms = ['ip', 'busybox', 'docker-compose'];
 
 // npm test                  everything but the matrix
 // npm test -- test/core     only these files or folders
@@ -16,6 +22,8 @@ await runScript((args) => {
   installDependencies();
   if (selected.length > 0) return tap([...options, '--disable-coverage', ...selected.flatMap(testsIn)]);
   ensurePrograms(...programs);
+  for (const name of ensureWhereKnown('valkey-server'))
+    console.error(`This release of Debian does not have ${name}: its tests will be skipped.`);
   if (process.getuid?.() !== 0)
     throw new CannotContinue('The tests start a Docker engine of their own: run them as root.');
   if (args.includes('--matrix')) return testMatrix(options);
@@ -26,6 +34,7 @@ await runScript((args) => {
 });
 
 function testMatrix(options) {
+  ensurePrograms(...containerPrograms);
   const missing = buildGoPrograms();
   for (const name of missing)
     console.error(`The Go module proxy does not have ${name}: its tests will be skipped.`);

@@ -1,5 +1,5 @@
 import type { AccessLevel } from '../core/access-level.ts';
-import { keys, type KeyPath, type Values } from './schema.ts';
+import { isDefault, keys, type KeyPath, type Values } from './schema.ts';
 
 /** What the claims of a token mean. */
 export interface ClaimsConfig {
@@ -99,14 +99,6 @@ const modesOf: Partial<Record<KeyPath, readonly Mode[]>> = {
   'auth.token_lifetime_seconds': ['builtin'],
   'auth.refuse_at_token': ['builtin'],
 };
-
-/** To write a default down, as reference.yaml does, asks for nothing. */
-function isDefault(path: KeyPath, value: unknown): boolean {
-  const { kind, defaultText } = keys[path];
-  return (
-    defaultText !== undefined && JSON.stringify(kind.fromText(defaultText, '')) === JSON.stringify(value)
-  );
-}
 
 /** @param placeOf where a key was given: undefined, or the place of its default, where it was not */
 export function checkAuth(values: Partial<Values>, placeOf: (path: KeyPath) => string | undefined): string[] {

@@ -1,6 +1,7 @@
 import { arrangeAuth, type AuthConfig } from './auth.ts';
 import type { Address, Network } from './addresses.ts';
 import type { Passthrough } from './passthrough.ts';
+import { arrangeRedis, arrangeRules, type RedisConfig, type RulesConfig } from './redis.ts';
 import type { Values } from './schema.ts';
 import type { Secret } from './secret.ts';
 
@@ -19,9 +20,15 @@ export interface Config {
     readonly credentials: UpstreamCredentials | undefined;
     readonly idleTimeoutSeconds: number;
   };
-  readonly rules: { readonly file: string };
+  readonly rules: RulesConfig;
+  /** Undefined: everything is in memory, for one process. */
+  readonly redis: RedisConfig | undefined;
   readonly auth: AuthConfig;
-  readonly immutability: { readonly enabled: boolean };
+  readonly immutability: {
+    readonly enabled: boolean;
+    /** The config file, where it has the say: nothing beats it. */
+    readonly file: string | undefined;
+  };
   readonly claims: {
     readonly ttlSeconds: number;
     readonly putDeadlineSeconds: number;
@@ -37,7 +44,7 @@ export interface UpstreamCredentials {
   readonly password: Secret;
 }
 
-export function arrange(values: Values): Config {
+export function arrange(values: Values, switchFile: string | undefined): Config {
   const { 'upstream.username': username, 'upstream.password_file': password } = values;
   const credentials = username !== undefined && password ? { username, password } : undefined;
   return deepFreeze({
@@ -51,9 +58,10 @@ export function arrange(values: Values): Config {
       credentials,
       idleTimeoutSeconds: values['upstream.idle_timeout_seconds'],
     },
-    rules: { file: values['rules.file'] },
+    rules: arrangeRules(values),
+    redis: arrangeRedis(values),
     auth: arrangeAuth(values),
-    immutability: { enabled: values['immutability.enabled'] },
+    immutability: { enabled: values['immutability.enabled'], file: switchFile },
     claims: {
       ttlSeconds: values['claims.ttl_seconds'],
       putDeadlineSeconds: values['claims.put_deadline_seconds'],

@@ -1,6 +1,8 @@
+import { resolve } from 'node:path';
 import { checkAuth } from './auth.ts';
 import { readConfigFile } from './config-file.ts';
 import { arrange, type Config } from './config.ts';
+import { checkRedis } from './redis.ts';
 import { flagOf, keyPaths, keys, variableOf, type KeyPath, type Values } from './schema.ts';
 import { readDefaults, readEnvironment, readFlags, type Setting, type Source } from './sources.ts';
 
@@ -31,9 +33,13 @@ export function loadConfig({ argv, env, cwd }: Surroundings): LoadedConfig {
     ...missingKeys(settings),
     ...checkLifetime(values, settings),
     ...checkCredentials(settings),
+    ...checkRedis(values, (path) => givenPlace(settings, path)),
     ...checkAuth(values, (path) => settings.get(path)?.place),
   ];
-  return errors.length === 0 ? { config: arrange(values as Values) } : { errors };
+  if (errors.length > 0) return { errors };
+  const isOverruled = [environment, flags].some(({ settings }) => settings.has('immutability.enabled'));
+  const switchFile = named && !isOverruled ? resolve(cwd, named.path) : undefined;
+  return { config: arrange(values as Values, switchFile) };
 }
 
 type Settings = ReadonlyMap<KeyPath, Setting>;
@@ -43,9 +49,15 @@ function valuesOf(settings: Settings): Partial<Values> {
   return Object.fromEntries([...settings].map(([path, { value }]) => [path, value]));
 }
 
+/** Where a key was given: its default is nobody's doing. */
+function givenPlace(settings: Settings, path: KeyPath): string | undefined {
+  const place = settings.get(path)?.place;
+  return place?.startsWith('the default') ? undefined : place;
+}
+
 function missingKeys(settings: Settings): string[] {
   return keyPaths
-    .filter((path) => keys[path].example !== undefined && !settings.has(path))
+    .filter((path) => keys[path].isRequired === true && !settings.has(path))
     .map(
       (path) =>
         `${path}: is required; give ${flagOf(path)}, ${variableOf(path)}, or the key in the config file`,

@@ -19,8 +19,8 @@ export function flagHelp(): string {
 }
 
 function defaultOf(path: KeyPath): string {
-  const { defaultText, example } = keys[path];
-  const value = defaultText ? `default ${defaultText}` : example === undefined ? '' : 'required';
+  const { defaultText, isRequired } = keys[path];
+  const value = defaultText ? `default ${defaultText}` : isRequired ? 'required' : '';
   return `(${[value, variableOf(path)].filter((part) => part !== '').join('; ')})`;
 }
 

@@ -3,6 +3,7 @@ import { address, network, origin, webAddress } from './addresses.ts';
 import { certificateFile, secretFile } from './files.ts';
 import { flag, integer, listOf, notYet, oneOf, path, text, userName, type Kind } from './kinds.ts';
 import { passthroughs } from './passthrough.ts';
+import { keyPrefix, redisUrl } from './redis-url.ts';
 
 /** One key of the configuration. */
 export interface Key<Value> {
@@ -11,8 +12,9 @@ export interface Key<Value> {
   readonly about: string;
   /** As it would be written in a flag. */
   readonly defaultText?: string;
-  /** Of a key that must be given. */
+  /** Of a key that must be given, or mostly is. */
   readonly example?: string;
+  readonly isRequired?: boolean;
   /** Whether it does anything in this version. */
   readonly isAvailable: boolean;
 }
@@ -22,6 +24,11 @@ function defaulting<Value>(defaultText: string, kind: Kind<Value>, about: string
 }
 
 function required<Value>(example: string, kind: Kind<Value>, about: string): Key<Value> {
+  return { kind, about, example, isRequired: true, isAvailable: true };
+}
+
+/** Required in most installations. */
+function usual<Value>(example: string, kind: Kind<Value>, about: string): Key<Value | undefined> {
   return { kind, about, example, isAvailable: true };
 }
 
@@ -90,13 +97,47 @@ export const keys = {
     seconds,
     'How long a transfer may stand still before it is given up; one that moves may take as long as it likes.',
   ),
-  'rules.file': required(
+  'rules.file': usual(
     './rules.yaml',
     path,
-    'The rules; a change to the file is in force within a second.',
+    'The rules; a change to the file is in force within a second. Required without redis.url.',
   ),
-  'redis.url': later(text, 'What replicas share; absent: everything is in memory, for one process.'),
-  'redis.key_prefix': later(text, 'With what the names of all Redis keys begin.', 'tagwarden'),
+  'rules.publish': defaulting(
+    'false',
+    flag,
+    'With redis.url: whether this file is what all replicas follow; those without a file follow.',
+  ),
+  'rules.max_age_seconds': defaulting(
+    '86400',
+    integer('SECONDS', 1, 31_536_000),
+    'With redis.url: how long the rules last heard of stay in force while Redis is away; then writes are refused.',
+  ),
+  'redis.url': optional(
+    redisUrl,
+    'What replicas share; also redis+sentinel://HOST:PORT,HOST:PORT/NAME, redis+cluster://HOST:PORT,HOST:PORT, and rediss for TLS. Absent: everything is in memory, for one process.',
+  ),
+  'redis.key_prefix': defaulting(
+    'tagwarden',
+    keyPrefix,
+    'With what the names of all keys and channels begin; in braces, so that a Cluster keeps them together.',
+  ),
+  'redis.username': optional(text, 'The user of Redis, where it has an access list.'),
+  'redis.password_file': optional(secretFile, 'Holds the password for Redis.'),
+  'redis.sentinel_password_file': optional(secretFile, 'Holds the password for the sentinels.'),
+  'redis.ca_file': optional(
+    certificateFile,
+    "Certificates (PEM) to trust, in place of the system's, with rediss.",
+  ),
+  'redis.command_timeout_ms': defaulting(
+    '1000',
+    integer('MILLISECONDS', 50, 5_000),
+    'How long Redis may take to answer; then it counts as away.',
+  ),
+  'redis.wait_replicas': defaulting(
+    '0',
+    integer('COUNT', 0, 16),
+    'How many replicas of Redis must have a reservation before its push is sent: a failover to one of them keeps it.',
+  ),
   'auth.mode': defaulting(
     'anonymous',
     oneOf(authModes),
@@ -196,7 +237,15 @@ export type Values = { readonly [Path in KeyPath]: ValueOf<(typeof keys)[Path]> 
 
 export const keyPaths = Object.keys(keys).filter((name): name is KeyPath => Object.hasOwn(keys, name));
 
-// Where a key is the only one of its section that anybody sets by hand.
+/** To write a default down, as reference.yaml does, asks for nothing. */
+export function isDefault(path: KeyPath, value: unknown): boolean {
+  const { kind, defaultText } = keys[path];
+  return (
+    defaultText !== undefined && JSON.stringify(kind.fromText(defaultText, '')) === JSON.stringify(value)
+  );
+}
+
+// Where a key is the first of its section that anybody sets by hand.
 const shortNames: Readonly<Record<string, string>> = {
   'upstream.url': 'upstream',
   'rules.file': 'rules',

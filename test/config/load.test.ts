@@ -50,14 +50,15 @@ t.test('defaults', (t) => {
       credentials: undefined,
       idleTimeoutSeconds: 120,
     },
-    rules: { file: join(cwd, 'rules.yaml') },
+    rules: { file: join(cwd, 'rules.yaml'), publish: false, maxAgeSeconds: 86_400 },
+    redis: undefined,
     auth: {
       mode: 'anonymous',
       defaultAccessLevel: 'developer',
       groupsClaim: 'groups',
       levelClaim: undefined,
     },
-    immutability: { enabled: true },
+    immutability: { enabled: true, file: undefined },
     claims: { ttlSeconds: 120, putDeadlineSeconds: 25, journalFile: join(cwd, '.tagwarden/claims.journal') },
     passthrough: [],
     log: { level: 'info' },
@@ -129,6 +130,16 @@ t.test('every kind of value', (t) => {
     immutability: { enabled: false },
     passthrough: [{ prefix: '/ui' }, { prefix: '/api/x', methods: ['POST'] }],
   });
+  t.end();
+});
+
+t.test('the file has the say on the switch where nothing beats it', (t) => {
+  const { cwd, immutability } = configOf(t, { file: inFile });
+  t.strictSame(immutability, { enabled: true, file: join(cwd, 'etc/tagwarden.yaml') });
+  const argv = ['--immutability-enabled', 'false'];
+  t.strictSame(configOf(t, { file: inFile, argv }).immutability, { enabled: false, file: undefined });
+  const env = { TAGWARDEN_IMMUTABILITY_ENABLED: 'false' };
+  t.strictSame(configOf(t, { file: inFile, env }).immutability, { enabled: false, file: undefined });
   t.end();
 });
 
@@ -238,7 +249,7 @@ t.test('a value that is refused', (t) => {
     ['--upstream-password-file', 'empty.txt', /empty\.txt is empty/],
     ['--config', 'missing.yaml', /flag --config: cannot read .*missing\.yaml/],
     ['--config', 'empty.txt', /empty\.txt:1:1 the document is empty/],
-    ...['--tls-cert-file', '--tls-key-file', '--redis', '--admin-token-file', '--log-audit-file'].map(
+    ...['--tls-cert-file', '--tls-key-file', '--admin-token-file', '--log-audit-file'].map(
       (flag): [string, string, RegExp] => [flag, 'x', /is not available in this version; leave it out/],
     ),
     ['--auth-mode', 'none', /must be one of anonymous, upstream, token, builtin, not "none"/],
