@@ -7,6 +7,8 @@ import type { Digest } from '../core/reference.ts';
 export interface JournalEntry {
   readonly key: string;
   readonly digest: Digest;
+  /** Absent in what an older version wrote. */
+  readonly needs?: readonly Digest[];
   readonly confirmed: boolean;
   readonly expiresAtMs: number;
 }
@@ -144,8 +146,11 @@ function parseLine(line: string): JournalEntry | Removal | undefined {
 }
 
 function isEntry(written: object): written is JournalEntry {
-  const { key, digest, confirmed, expiresAtMs } = written as Partial<Record<keyof JournalEntry, unknown>>;
+  const { key, digest, needs, confirmed, expiresAtMs } = written as Partial<
+    Record<keyof JournalEntry, unknown>
+  >;
   return (
+    (needs === undefined || Array.isArray(needs)) &&
     typeof key === 'string' &&
     typeof digest === 'string' &&
     typeof confirmed === 'boolean' &&

@@ -1,9 +1,19 @@
 import { EventEmitter } from 'node:events';
 import * as claims from '../core/claim.ts';
 import type { Claim, ClaimLifetimes } from '../core/claim.ts';
-import type { ClaimAnswer, ClaimRequest, ClaimStore, Clock } from '../core/ports.ts';
+import type {
+  Arming,
+  ClaimAnswer,
+  ClaimedManifest,
+  ClaimRequest,
+  ClaimStore,
+  Clock,
+  DeleteMark,
+  MarkAnswer,
+} from '../core/ports.ts';
 import type { Repository, Tag } from '../core/reference.ts';
 import type { ClaimsJournal, JournalEntry } from './claims-journal.ts';
+import { InMemoryMarks } from './marks-memory.ts';
 
 /** A holder that a restart left behind: nobody knows what became of its PUT. */
 const journalHolder = 'before-restart';
@@ -11,6 +21,7 @@ const journalHolder = 'before-restart';
 /** Claims of one process. Each method changes all of its tags in one turn of the event loop: all or none. */
 export class InMemoryClaims implements ClaimStore {
   readonly #claims = new Map<string, Claim>();
+  readonly #marks = new InMemoryMarks();
   readonly #lifetimes: ClaimLifetimes;
   readonly #clock: Clock;
   readonly #journal: ClaimsJournal;
@@ -20,37 +31,48 @@ export class InMemoryClaims implements ClaimStore {
     this.#lifetimes = lifetimes;
     this.#clock = clock;
     this.#journal = journal;
-    for (const { key, digest, confirmed, expiresAtMs } of journal.entries()) {
+    for (const { key, digest, needs = [digest], confirmed, expiresAtMs } of journal.entries()) {
       // A clock that was set back must not keep a tag for longer than a claim can live.
       const latestMs = clock.nowMs() + lifetimes.ttlMs;
       const holders = new Map(confirmed ? [] : [[journalHolder, 'unknown' as const]]);
-      this.#claims.set(key, { digest, confirmed, holders, expiresAtMs: Math.min(expiresAtMs, latestMs) });
+      this.#claims.set(key, {
+        digest,
+        needs,
+        confirmed,
+        holders,
+        expiresAtMs: Math.min(expiresAtMs, latestMs),
+      });
     }
   }
 
   claim(request: ClaimRequest): Promise<ClaimAnswer> {
     const nowMs = this.#clock.nowMs();
     this.#dropExpired(nowMs);
-    const joined: [string, Claim][] = [];
-    for (const tag of request.tags) {
-      const key = keyOf(request.repository, tag);
-      const join = claims.join(this.#claims.get(key), request.digest, request.holder, nowMs, this.#lifetimes);
-      if (join.outcome !== 'held') return Promise.resolve({ ...join, tag });
-      joined.push([key, join.claim]);
+    const joins = request.tags.map((tag): [Tag, claims.Join] => {
+      const claim = this.#claims.get(keyOf(request.repository, tag));
+      return [tag, claims.join(claim, request, nowMs, this.#lifetimes)];
+    });
+    for (const [tag, join] of joins) if (join.outcome === 'taken') return Promise.resolve({ tag, ...join });
+    const target = this.#marks.targetAmong(request.needs, request.repository, nowMs);
+    if (target !== undefined) return Promise.resolve({ outcome: 'marked', target });
+    for (const [tag, join] of joins) if (join.outcome === 'crowded') return Promise.resolve({ tag, ...join });
+    for (const [tag, join] of joins) {
+      if (join.outcome === 'held') this.#set(keyOf(request.repository, tag), join.claim);
     }
-    for (const [key, claim] of joined) this.#set(key, claim);
     return Promise.resolve({ outcome: 'held' });
   }
 
-  async arm(request: ClaimRequest): Promise<boolean> {
-    const armed = this.#changeAll(request, claims.arm);
-    if (!armed) return false;
+  async arm(request: ClaimRequest): Promise<Arming> {
+    const { repository, digest, holder, needs } = request;
+    const nowMs = this.#clock.nowMs();
+    const isOurs = (key: string, atMs: number): boolean =>
+      claims.isHeldBy(this.#claims.get(key), digest, holder, atMs);
+    if (!request.tags.every((tag) => isOurs(keyOf(repository, tag), nowMs))) return 'lost';
+    if (this.#marks.targetAmong(needs, repository, nowMs) !== undefined) return 'marked';
+    const armed = this.#changeAll(request, claims.arm) ?? [];
     await Promise.all(armed.map(([key, claim]) => this.#journal.record(entryOf(key, claim))));
     // Writing takes time, in which the process may have slept past its claim.
-    const nowMs = this.#clock.nowMs();
-    return armed.every(([key]) =>
-      claims.isHeldBy(this.#claims.get(key), request.digest, request.holder, nowMs),
-    );
+    return armed.every(([key]) => isOurs(key, this.#clock.nowMs())) ? 'armed' : 'lost';
   }
 
   async confirm(request: ClaimRequest): Promise<boolean> {
@@ -90,6 +112,30 @@ export class InMemoryClaims implements ClaimStore {
     this.#changes.off(key, wake);
   }
 
+  mark(mark: DeleteMark): Promise<MarkAnswer> {
+    const nowMs = this.#clock.nowMs();
+    this.#marks.set(mark, nowMs + this.#lifetimes.leaseMs);
+    const claimed: ClaimedManifest[] = [];
+    for (const [key, claim] of this.#claims) {
+      const colon = key.lastIndexOf(':');
+      if (key.slice(0, colon) !== mark.repository || !claims.unexpired(claim, nowMs)) continue;
+      claimed.push({ tag: key.slice(colon + 1) as Tag, digest: claim.digest, needs: claim.needs });
+    }
+    return Promise.resolve({ outcome: 'marked', claimed });
+  }
+
+  armMark(mark: DeleteMark): Promise<boolean> {
+    const nowMs = this.#clock.nowMs();
+    const isThere = this.#marks.has(mark, nowMs);
+    if (isThere) this.#marks.set(mark, nowMs + this.#lifetimes.ttlMs);
+    return Promise.resolve(isThere);
+  }
+
+  unmark(mark: DeleteMark): Promise<void> {
+    this.#marks.remove(mark);
+    return Promise.resolve();
+  }
+
   async close(): Promise<void> {
     await this.#journal.close();
   }
@@ -126,10 +172,11 @@ export class InMemoryClaims implements ClaimStore {
   }
 }
 
+/** The last colon is where the tag begins: a repository may name a port, a tag has no colon. */
 function keyOf(repository: Repository, tag: Tag): string {
   return `${repository}:${tag}`;
 }
 
-function entryOf(key: string, { digest, confirmed, expiresAtMs }: Claim): JournalEntry {
-  return { key, digest, confirmed, expiresAtMs };
+function entryOf(key: string, { digest, needs, confirmed, expiresAtMs }: Claim): JournalEntry {
+  return { key, digest, needs, confirmed, expiresAtMs };
 }

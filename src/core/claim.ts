@@ -1,11 +1,16 @@
 import type { Digest } from './reference.ts';
 
-/** `unknown`: a PUT of this holder may still be committed by the upstream. */
-type HolderState = 'live' | 'unknown';
+/**
+ * `unknown`: a PUT of this holder may still be committed by the upstream. `confirmed`: it is over, and is remembered
+ * so that a confirmation that is sent twice succeeds twice.
+ */
+type HolderState = 'live' | 'unknown' | 'confirmed';
 
 /** The reservation of one tag for one manifest (docs/create-once.md). */
 export interface Claim {
   readonly digest: Digest;
+  /** What a delete must leave alone while this claim lasts. */
+  readonly needs: readonly Digest[];
   readonly confirmed: boolean;
   /** By the ids of requests, not a count: a give-back that arrives twice must not count twice. */
   readonly holders: ReadonlyMap<string, HolderState>;
@@ -20,7 +25,7 @@ export interface ClaimLifetimes {
 }
 
 /** So many requests may push one new manifest at once; each may prolong the claim. */
-const holderLimit = 64;
+export const holderLimit = 64;
 
 export type Join =
   | { readonly outcome: 'held'; readonly claim: Claim }
@@ -35,15 +40,21 @@ export function unexpired(claim: Claim | undefined, nowMs: number): Claim | unde
 /** Set if absent; joined, and so prolonged, if it is for the same manifest. */
 export function join(
   current: Claim | undefined,
-  digest: Digest,
-  holder: string,
+  { digest, needs, holder }: Pick<Claim, 'digest' | 'needs'> & { readonly holder: string },
   nowMs: number,
   { leaseMs }: ClaimLifetimes,
 ): Join {
-  const claim = unexpired(current, nowMs) ?? { digest, confirmed: false, holders: new Map(), expiresAtMs: 0 };
+  const fresh: Claim = { digest, needs, confirmed: false, holders: new Map(), expiresAtMs: 0 };
+  const claim = withRoom(unexpired(current, nowMs) ?? fresh);
   if (claim.digest !== digest) return { outcome: 'taken', digest: claim.digest, confirmed: claim.confirmed };
   if (claim.holders.size >= holderLimit && !claim.holders.has(holder)) return { outcome: 'crowded' };
   return { outcome: 'held', claim: prolonged(withHolder(claim, holder, 'live'), nowMs + leaseMs) };
+}
+
+/** Where the limit is reached, those that are over go. */
+function withRoom(claim: Claim): Claim {
+  if (claim.holders.size < holderLimit) return claim;
+  return { ...claim, holders: new Map([...claim.holders].filter(([, state]) => state !== 'confirmed')) };
 }
 
 /** The claim, prolonged to its full life, if it is still this holder's; else nothing may be sent. */
@@ -67,7 +78,9 @@ export function confirm(
   { ttlMs }: ClaimLifetimes,
 ): Claim | undefined {
   const claim = heldBy(current, digest, holder, nowMs);
-  return claim && { ...prolonged(withoutHolder(claim, holder), nowMs + ttlMs), confirmed: true };
+  if (!claim) return undefined;
+  const holders = new Map([...claim.holders, [holder, 'confirmed' as const]]);
+  return { ...prolonged(claim, nowMs + ttlMs), holders, confirmed: true };
 }
 
 /** The claim without this holder; it goes with its last holder, unless it is confirmed. */
@@ -114,7 +127,8 @@ function prolonged(claim: Claim, expiresAtMs: number): Claim {
 
 function withHolder(claim: Claim, holder: string, state: HolderState): Claim {
   // An unknown holder stays unknown: joining again does not take back what was sent.
-  const kept = claim.holders.get(holder) === 'unknown' ? 'unknown' : state;
+  const known = claim.holders.get(holder);
+  const kept = known === undefined || known === 'live' ? state : known;
   return { ...claim, holders: new Map([...claim.holders, [holder, kept]]) };
 }
 

@@ -1,7 +1,7 @@
 import { judgeDigestDelete, judgeRepository, judgeTag } from './judge-levels.ts';
 import { judgeMove, judgeRemoval } from './judge-immutability.ts';
 import type { DeleteTag, Operation, PutManifest } from './operation.ts';
-import type { Tag } from './reference.ts';
+import type { Repository, Tag } from './reference.ts';
 import { immutableRulesFor, type Caller, type RuleSet } from './rule.ts';
 import { allow, type Decision, type Facts, type Stop } from './verdict.ts';
 
@@ -44,6 +44,17 @@ export function decide(rules: RuleSet, operation: Operation, caller: Caller, fac
 export function tagsToLookUp(rules: RuleSet, operation: PutManifest | DeleteTag): readonly Tag[] {
   const tags = operation.kind === 'putManifest' ? operation.tags : [operation.tag];
   return tags.filter((tag) => immutableRulesFor(rules, operation.repository, tag).length > 0);
+}
+
+/**
+ * Epoch milliseconds from which on nobody could move a tag; undefined where somebody may. A rule of the caller's token
+ * does not count: it binds that caller alone.
+ */
+export function immutableSince(rules: RuleSet, repository: Repository, tag: Tag): number | undefined {
+  const binding = immutableRulesFor(rules, repository, tag).filter(
+    (rule) => !rules.tokenRules?.includes(rule),
+  );
+  return binding.length > 0 ? Math.min(...binding.map((rule) => rule.admitsFirstPushFromMs)) : undefined;
 }
 
 /** A denial outweighs what could not be decided: waiting would not help. */

@@ -10,9 +10,17 @@ export interface Clock {
   sleep(ms: number): Promise<void>;
 }
 
-/** The rules in force. Read once for each request. */
+/** The store that replicas share cannot be reached, or did not answer in time. */
+export class StoreAway extends Error {
+  override readonly name = 'StoreAway';
+}
+
+/** The rules in force. */
 export interface RuleSource {
+  /** Read once for each request; `noRules` until there were any. */
   current(): RuleSet;
+  /** Why no write can be judged by them now; undefined where it can. */
+  doubt(): string | undefined;
 }
 
 /** There is no token, or none that is good. Why is private: an attacker learns nothing from it. */
@@ -57,8 +65,18 @@ export interface TagQuestion {
   readonly asCaller: HeaderList;
   /** Absent where nothing is being pushed. */
   readonly pushed?: PushedDigests;
+  /** Absent where the tag may move, or where only the upstream's own answer will do. */
+  readonly immutable?: Immutability;
   /** What is not known by then is `unknown`. */
   readonly withinMs: number;
+}
+
+/** What an immutable tag was seen to be says something of what it is. */
+export interface Immutability {
+  /** Epoch milliseconds from which on the tag could not be moved through us: what was seen before says nothing. */
+  readonly sinceMs: number;
+  /** We verified the caller ourselves, and so may deny without asking the upstream. */
+  readonly mayRecall: boolean;
 }
 
 /** The upstream wants other credentials (401): its challenge goes back to the client, who can answer it. */
@@ -79,6 +97,8 @@ export interface TagFacts {
    * @throws CredentialsRefused
    */
   lookUp(question: TagQuestion): Promise<TagFact>;
+  /** Hears, after a confirmed push, what these immutable tags are from now on. Takes no time, and never fails. */
+  created(repository: Repository, tags: readonly Tag[], digest: Digest): void;
 }
 
 /** The reservation of some tags of one repository for one manifest, all or none, by one request. */
@@ -88,6 +108,8 @@ export interface ClaimRequest {
   readonly tags: readonly Tag[];
   /** SHA-256 of the body. */
   readonly digest: Digest;
+  /** What no delete may take away meanwhile: the manifest by every name, and its direct descriptors. */
+  readonly needs: readonly Digest[];
   /** Unique to the request: holders are ids, for a give-back that is sent twice must not count twice. */
   readonly holder: string;
 }
@@ -97,20 +119,95 @@ export type ClaimAnswer =
   /** Another manifest has the tag: for good if confirmed, or until its request ends. */
   | { readonly outcome: 'taken'; readonly tag: Tag; readonly digest: Digest; readonly confirmed: boolean }
   /** More requests push this very manifest than are let in at once. */
-  | { readonly outcome: 'crowded'; readonly tag: Tag };
+  | { readonly outcome: 'crowded'; readonly tag: Tag }
+  /** A delete of something that this manifest needs is under way. */
+  | { readonly outcome: 'marked'; readonly target: Digest }
+  /** Claims may have been lost with the store that had them: what they stood for must settle first. */
+  | { readonly outcome: 'quarantined'; readonly leftMs: number };
 
-/** Create-once claims (docs/create-once.md). Every method is idempotent. */
+/** `lost`: the claim is no longer this holder's. `marked`: as in ClaimAnswer. Nothing may be sent in either case. */
+export type Arming = 'armed' | 'lost' | 'marked';
+
+/** The announcement of one delete by digest, which keeps pushes that need its target away. */
+export interface DeleteMark {
+  readonly repository: Repository;
+  readonly target: Digest;
+  /** Unique to the request. */
+  readonly id: string;
+}
+
+/** What a push reserved, pending or confirmed: a delete must count it as protected. */
+export interface ClaimedManifest {
+  readonly tag: Tag;
+  readonly digest: Digest;
+  readonly needs: readonly Digest[];
+}
+
+export type MarkAnswer =
+  | { readonly outcome: 'marked'; readonly claimed: readonly ClaimedManifest[] }
+  | { readonly outcome: 'quarantined'; readonly leftMs: number };
+
+/**
+ * Create-once claims, and the marks that keep deletes by digest and first pushes apart (docs/create-once.md). Every
+ * method is idempotent, and throws StoreAway where the store is shared and cannot be reached.
+ */
 export interface ClaimStore {
   claim(request: ClaimRequest): Promise<ClaimAnswer>;
-  /** Right before the PUT: whether the claim is still this holder's, prolonged to the full lifetime if so. */
-  arm(request: ClaimRequest): Promise<boolean>;
+  /** Right before the PUT: prolongs the claim to its full lifetime, if it is still this holder's. */
+  arm(request: ClaimRequest): Promise<Arming>;
   /** After a 2xx: whether the claim was still this holder's, now confirmed. */
   confirm(request: ClaimRequest): Promise<boolean>;
   /** After a definite refusal, or before anything was sent. */
   giveBack(request: ClaimRequest): Promise<void>;
   /** The PUT may or may not have happened: the holder stays until the claim expires. */
   leaveUnknown(request: ClaimRequest): Promise<void>;
-  /** Resolves when the claim on a tag may have changed, or after the time is up. */
+  /** Resolves when the claim on a tag may have changed, or after the time is up. Never rejects. */
   changed(repository: Repository, tag: Tag, timeoutMs: number): Promise<void>;
+  /** Announces a delete, then says what is claimed: in one step, so that a push sees the mark or the delete its claim. */
+  mark(mark: DeleteMark): Promise<MarkAnswer>;
+  /** Right before the delete is sent: whether the mark is still there, prolonged to its full lifetime. */
+  armMark(mark: DeleteMark): Promise<boolean>;
+  /** After the delete's end, if that is known; else the mark stays until it expires. */
+  unmark(mark: DeleteMark): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the upstream was seen to show for an immutable tag. */
+export interface LedgerEntry {
+  readonly digest: Digest;
+  /** Epoch milliseconds, by this process's clock. */
+  readonly firstSeenMs: number;
+  readonly lastSeenMs: number;
+}
+
+/** What a look-up, or a push, has just learnt of a tag. */
+export interface Sighting {
+  readonly repository: Repository;
+  readonly tag: Tag;
+  readonly digest: Digest;
+  /** Epoch milliseconds, by this process's clock. */
+  readonly seenMs: number;
+  /** What the ledger had, as recalled before; absent: nothing. */
+  readonly was?: Digest;
+}
+
+/**
+ * Remembers what immutable tags pointed to. It may only ever deny: it never proves that a tag is free, or that a push
+ * may pass. A change is made only while the entry is still as it was recalled: of several who see the same change, one
+ * alone is told `true`, also among replicas, and who was slow does not undo what is newer.
+ */
+export interface Ledger {
+  /** @throws StoreAway */
+  recall(repository: Repository, tag: Tag): Promise<LedgerEntry | undefined>;
+  /**
+   * Whether it was noted; `firstSeenMs` is kept while the digest stays the same.
+   * @throws StoreAway
+   */
+  note(sighting: Sighting): Promise<boolean>;
+  /**
+   * Whether there was something to forget.
+   * @throws StoreAway
+   */
+  forget(repository: Repository, tag: Tag, was: Digest): Promise<boolean>;
   close(): Promise<void>;
 }

@@ -5,14 +5,14 @@ import type { Route } from './server.ts';
 
 /** One line for every exchange: refusals and what changed an image at `info`, what failed at `warn`, the rest at `debug`. */
 export function observer(log: Logger): Route['observe'] {
-  return ({ req, res }, { judged, error, durationMs }) => {
+  return ({ req, res }, { judged, error, client, durationMs }) => {
     const line = {
       method: req.method,
       ...(judged && { ...described(judged.operation), rulesVersion: judged.rules.version }),
       ...(judged?.caller.subject !== undefined && { caller: judged.caller.subject }),
       status: res.headersSent ? res.statusCode : undefined,
       ...(error && { code: error.code, reason: error.message, cause: causeOf(error) }),
-      client: req.socket.remoteAddress,
+      client,
       durationMs: Math.round(durationMs),
     };
     if (error && error.status >= 500) log.warn(line, 'failed');

@@ -1,22 +1,44 @@
-import type { TagQuestion, TagFacts } from '../core/ports.ts';
-import type { Tag } from '../core/reference.ts';
+import { immutableSince } from '../core/decision.ts';
+import type { Immutability, TagQuestion, TagFacts } from '../core/ports.ts';
+import type { Repository, Tag } from '../core/reference.ts';
+import type { Caller, RuleSet } from '../core/rule.ts';
 import type { TagFact } from '../core/verdict.ts';
 
 /** How long the upstream may take to answer look-ups, their retries included: as long as a claim is leased for. */
 export const lookUpMs = 10_000;
 
+/** Who asks, and the rules that bind who asks. */
+export interface Asking {
+  readonly rules: RuleSet;
+  readonly caller: Caller;
+}
+
 /**
  * Asks about several tags at once.
+ * @param asking absent where nothing but the upstream's own answer will do
  * @throws CredentialsRefused
  */
 export async function lookUpTags(
   facts: TagFacts,
   tags: readonly Tag[],
-  question: Omit<TagQuestion, 'tag' | 'withinMs'>,
+  question: Omit<TagQuestion, 'tag' | 'withinMs' | 'immutable'>,
+  asking?: Asking,
 ): Promise<ReadonlyMap<Tag, TagFact>> {
-  const lookUp = async (tag: Tag): Promise<[Tag, TagFact]> => [
-    tag,
-    await facts.lookUp({ ...question, tag, withinMs: lookUpMs }),
-  ];
+  const lookUp = async (tag: Tag): Promise<[Tag, TagFact]> => {
+    const immutable = asking && immutabilityOf(question.repository, tag, asking);
+    return [
+      tag,
+      await facts.lookUp({ ...question, tag, ...(immutable && { immutable }), withinMs: lookUpMs }),
+    ];
+  };
   return new Map(await Promise.all(tags.map(lookUp)));
+}
+
+function immutabilityOf(
+  repository: Repository,
+  tag: Tag,
+  { rules, caller }: Asking,
+): Immutability | undefined {
+  const sinceMs = immutableSince(rules, repository, tag);
+  return sinceMs === undefined ? undefined : { sinceMs, mayRecall: caller.granted !== undefined };
 }

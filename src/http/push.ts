@@ -4,10 +4,14 @@ import { UpstreamFailure, type Upstream, type UpstreamAnswer } from '../adapters
 import { tagsToLookUp } from '../core/decision.ts';
 import { RegistryError } from '../core/errors.ts';
 import { headerValues, type HeaderList } from '../core/header-list.ts';
+import { digestsNamedIn } from '../core/manifest.ts';
 import { printOperation, type PutManifest } from '../core/operation.ts';
+import type { PushedDigests } from '../core/ports.ts';
+import type { Digest } from '../core/reference.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import { readWhole } from './body.ts';
-import { pushOnce, type CreateOncePorts, type PutOutcome } from './create-once.ts';
+import type { CreateOncePorts } from './claim-tags.ts';
+import { pushOnce, type PutOutcome } from './create-once.ts';
 import { inviteBody, type Exchange } from './exchange.ts';
 import { provenanceHeaders, requestHeaders, responseHeaders } from './headers.ts';
 import { refusalError } from './refusal.ts';
@@ -23,25 +27,33 @@ export interface PushPorts extends CreateOncePorts {
 const manifestLimitBytes = 4 * 1024 * 1024;
 const answerLimitBytes = 1024 * 1024;
 
-/** Pushes a manifest, at most once and with a deadline, to tags that may be created only once or to any others. */
+/**
+ * Pushes a manifest, at most once and with a deadline, to tags that may be created only once or to any others.
+ * @param rulesNow the rules in force, by which the push is not denied already; called when the body is here
+ * @throws RegistryError
+ */
 export async function pushManifest(
   exchange: Exchange,
   operation: PutManifest,
-  rules: RuleSet,
   caller: Caller,
+  rulesNow: () => RuleSet,
   ports: PushPorts,
 ): Promise<void> {
   const body = await readManifest(exchange, ports.idleMs);
-  const put = (): Promise<PutOutcome<UpstreamAnswer>> => putManifest(exchange, operation, body, ports);
+  // A client may take its time to send it. Rules from before would let a push through that the present ones claim for.
+  const rules = rulesNow();
+  const put = (what: PutManifest): Promise<PutOutcome<UpstreamAnswer>> =>
+    putManifest(exchange, what, body, ports);
   const tags = tagsToLookUp(rules, operation);
   if (tags.length === 0) {
-    relay(exchange, await put(), ports.upstream);
+    relay(exchange, await put(operation), ports.upstream);
     return;
   }
   refuseSigned(body);
   const asCaller = lookUpHeaders(exchange);
-  const push = { rules, operation, caller, tags, pushed: digestsOf(body), asCaller, holder: randomUUID() };
-  const result = await pushOnce(push, put, ports);
+  const pushed = digestsOf(body);
+  const push = { rules, operation, caller, tags, pushed, needs: needsOf(operation, pushed, body), asCaller };
+  const result = await pushOnce({ ...push, holder: randomUUID() }, put, ports);
   switch (result.kind) {
     case 'refused':
       throw refusalError(result.decision);
@@ -53,6 +65,12 @@ export async function pushManifest(
     case 'sent':
       relay(exchange, result.outcome, ports.upstream);
   }
+}
+
+/** Its own name too, by SHA-256 and as the client calls it: a registry may know it by either. */
+function needsOf({ reference }: PutManifest, { sha256 }: PushedDigests, body: Buffer): readonly Digest[] {
+  const given = 'digest' in reference ? [reference.digest] : [];
+  return [...new Set([sha256, ...given, ...digestsNamedIn(body.toString())])];
 }
 
 /** The caller's credentials and the host that the caller addressed: a look-up sees what the caller would see. */

@@ -1,5 +1,5 @@
 import { decide, tagsToLookUp } from '../core/decision.ts';
-import type { Decision, Facts } from '../core/verdict.ts';
+import type { Decision } from '../core/verdict.ts';
 import { RegistryError } from '../core/errors.ts';
 import { isWrite, type DeleteTag, type Operation } from '../core/operation.ts';
 import { parseOperation } from '../core/parse-operation.ts';
@@ -33,7 +33,7 @@ export interface Judged {
 
 /**
  * Serves one request under `/v2/`: parse, identify, decide, gather what the decision lacks, forward.
- * `judged` hears what was decided on before anything is sent.
+ * `judged` hears what is decided on before anything is sent: twice, where a body was waited for in between.
  * @throws RegistryError as the answer in place of a forwarded one
  */
 export async function serveRegistry(
@@ -43,21 +43,41 @@ export async function serveRegistry(
 ): Promise<void> {
   const asked = parseOperation(received.req.method ?? '', received.target);
   const { caller, operation } = await authorize(received, asked, ports.callers, ports.tokenService);
-  const inForce = ports.rules.current();
-  judged({ operation, caller, rules: inForce });
-  const rules = bound(inForce, operation, caller);
+  const judge = (): Judgement => {
+    const inForce = rulesFor(operation, ports.rules);
+    judged({ operation, caller, rules: inForce });
+    const rules = bound(inForce, operation, caller);
+    const decision = decide(rules, operation, caller, { nowMs: ports.clock.nowMs(), tags: new Map() });
+    if (decision.effect === 'deny') throw refusalError(decision);
+    return { rules, decision };
+  };
+  const { rules, decision } = judge();
   const exchange = isWrite(operation) ? ports.admitWrite(received) : received;
-  const nothingKnown: Facts = { nowMs: ports.clock.nowMs(), tags: new Map() };
-  const decision = decide(rules, operation, caller, nothingKnown);
-  if (decision.effect === 'deny') throw refusalError(decision);
   switch (operation.kind) {
     case 'putManifest':
-      return pushManifest(exchange, operation, rules, caller, ports);
+      // The rules may have changed by the time its body is here.
+      return pushManifest(exchange, operation, caller, () => judge().rules, ports);
     case 'deleteTag':
       return deleteTag(exchange, operation, rules, caller, ports);
     default:
       return forwardAllowed(exchange, operation, decision, ports);
   }
+}
+
+/** Not denied by what is known without a look-up, by the rules of one moment. */
+interface Judgement {
+  readonly rules: RuleSet;
+  readonly decision: Decision;
+}
+
+/** @throws RegistryError UNAVAILABLE where a write cannot be judged: by no rules it would always be allowed */
+function rulesFor(operation: Operation, rules: RuleSource): RuleSet {
+  const doubt = isWrite(operation) ? rules.doubt() : undefined;
+  if (doubt === undefined) return rules.current();
+  throw new RegistryError('UNAVAILABLE', {
+    message: `no write can be judged now: ${doubt}`,
+    retryAfterSeconds: 5,
+  });
 }
 
 /** The rules in force, and what the caller's token adds to them. */
@@ -86,10 +106,8 @@ async function deleteTag(
   ports: RegistryPorts,
 ): Promise<void> {
   const { facts, clock } = ports;
-  const known = await lookUpTags(facts, tagsToLookUp(rules, operation), {
-    repository: operation.repository,
-    asCaller: lookUpHeaders(exchange),
-  });
+  const question = { repository: operation.repository, asCaller: lookUpHeaders(exchange) };
+  const known = await lookUpTags(facts, tagsToLookUp(rules, operation), question, { rules, caller });
   const decision = decide(rules, operation, caller, { nowMs: clock.nowMs(), tags: known });
   return forwardAllowed(exchange, operation, decision, ports);
 }

@@ -24,6 +24,8 @@ export interface Route {
 export interface Seen {
   readonly judged: Judged | undefined;
   readonly error: RegistryError | undefined;
+  /** Who asked, as far as it is known: the address that a trusted proxy names, else that of the connection. */
+  readonly client: string | undefined;
   readonly durationMs: number;
 }
 
@@ -81,6 +83,7 @@ async function serve(
   if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
   let judged: Judged | undefined;
   let error: RegistryError | undefined;
+  let client = req.socket.remoteAddress;
   try {
     const target = checked(req);
     const exchange: Exchange = {
@@ -91,6 +94,7 @@ async function serve(
       addressed: addressOf(req, route.addressing),
       awaitsContinue,
     };
+    client = exchange.addressed.client;
     if (target.path.startsWith('/v2/')) {
       await serveRegistry(exchange, route.registry, (what) => (judged = what));
     } else if (route.tokens && isTokenPath(target.path)) {
@@ -105,7 +109,7 @@ async function serve(
     // Nobody is there to be told, but a push whose outcome is not known belongs into the log.
     else if (cause instanceof RegistryError) error = cause;
   }
-  route.observe({ req, res }, { judged, error, durationMs: performance.now() - startedAt });
+  route.observe({ req, res }, { judged, error, client, durationMs: performance.now() - startedAt });
 }
 
 /** Only one value makes sense of these, and servers differ in which of two they take. */

@@ -5,11 +5,11 @@ import type { IssuedToken, TokenIssuer } from '../adapters/token/issuer.ts';
 import type { LoginLimit } from '../adapters/token/login-limit.ts';
 import { anonymousSubject } from '../adapters/token/token-callers.ts';
 import type { UsersFile } from '../adapters/token/users-file.ts';
-import { formatScopes } from '../core/access.ts';
+import { formatScopes, type Access } from '../core/access.ts';
 import type { AccessLevel } from '../core/access-level.ts';
 import { RegistryError } from '../core/errors.ts';
 import type { RuleSource } from '../core/ports.ts';
-import type { Caller } from '../core/rule.ts';
+import type { Caller, RuleSet } from '../core/rule.ts';
 import { grant, refuseAtToken } from '../core/token-grant.ts';
 import { inviteBody, type Exchange } from './exchange.ts';
 import { refusalError } from './refusal.ts';
@@ -127,7 +127,7 @@ async function answer(
     groups: [],
     defaultAccessLevel: subject === undefined ? 'anonymous' : ports.defaultAccessLevel,
   };
-  const inForce = rules.current();
+  const inForce = rulesFor(asked.scopes, rules);
   const granted = grant(inForce, asked.scopes, caller);
   const refusal = ports.refuseAtToken ? refuseAtToken(inForce, granted, caller) : undefined;
   if (refusal) throw refusalError(refusal);
@@ -140,6 +140,15 @@ async function answer(
     ...(asked.isOAuth2 && { scope: formatScopes(granted) }),
     ...(isRefreshed && { refresh_token: await issuer.refreshToken(subject, fingerprint) }),
   };
+}
+
+/** @throws RegistryError UNAVAILABLE where a token for writing would lack what the rules forbid */
+function rulesFor(scopes: readonly Access[], rules: RuleSource): RuleSet {
+  const isForReading = scopes.every(({ actions }) => actions.every((action) => action === 'pull'));
+  const doubt = isForReading ? undefined : rules.doubt();
+  if (doubt === undefined) return rules.current();
+  const message = `no token for writing can be issued now: ${doubt}`;
+  throw new RegistryError('UNAVAILABLE', { message, retryAfterSeconds: 5 });
 }
 
 function body({ token, expiresInSeconds, issuedAt }: IssuedToken, isOAuth2: boolean): object {

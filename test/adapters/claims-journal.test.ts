@@ -205,7 +205,7 @@ t.test(
     const claims = new InMemoryClaims({ leaseMs: 10_000, ttlMs: 120_000 }, new ManualClock(), journal);
     const claim = (tag: string, holder: string): ClaimRequest => ({
       ...{ repository: 'a' as Repository, tags: [tag as Tag] },
-      ...{ digest: one, holder },
+      ...{ digest: one, needs: [one], holder },
     });
     let isFull = true;
     await replaceFileMethod(
@@ -222,7 +222,7 @@ t.test(
     await t.rejects(claims.arm(claim('v1', 'first')), { code: 'ENOSPC' });
     isFull = false;
     await claims.claim(claim('v2', 'second'));
-    t.equal(await claims.arm(claim('v2', 'second')), true);
+    t.equal(await claims.arm(claim('v2', 'second')), 'armed');
     await claims.close();
     t.match(
       (await entriesOf(path)).map(({ key }) => key),
@@ -284,7 +284,7 @@ t.test('a clock that was set back does not keep a tag for longer than a claim li
   t.teardown(() => claims.close());
   const other = (tag: string): ClaimRequest => ({
     ...{ repository: 'a' as Repository, tags: [tag as Tag] },
-    ...{ digest: two, holder: 'other' },
+    ...{ digest: two, needs: [two], holder: 'other' },
   });
   t.match(await claims.claim(other('v1')), { outcome: 'taken', confirmed: false, digest: one });
   t.match(await claims.claim(other('v2')), { outcome: 'taken', confirmed: true, digest: one });

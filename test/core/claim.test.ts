@@ -6,16 +6,24 @@ const one = `sha256:${'1'.repeat(64)}` as Digest;
 const two = `sha256:${'2'.repeat(64)}` as Digest;
 const lifetimes = { leaseMs: 10_000, ttlMs: 120_000 };
 
+function manifest(digest: Digest, holder: string) {
+  return { digest, needs: [digest], holder };
+}
+
 function held(current: Claim | undefined, holder: string, nowMs = 0): Claim {
-  const joined = join(current, one, holder, nowMs, lifetimes);
+  const joined = join(current, manifest(one, holder), nowMs, lifetimes);
   if (joined.outcome !== 'held') throw new Error(joined.outcome);
   return joined.claim;
 }
 
 t.test('set if absent: another manifest is told who has the tag, until the claim expires', (t) => {
   const claim = held(undefined, 'a');
-  t.match(join(claim, two, 'b', 9_999, lifetimes), { outcome: 'taken', digest: one, confirmed: false });
-  t.match(join(claim, two, 'b', 10_000, lifetimes), { outcome: 'held', claim: { digest: two } });
+  t.match(join(claim, manifest(two, 'b'), 9_999, lifetimes), {
+    outcome: 'taken',
+    digest: one,
+    confirmed: false,
+  });
+  t.match(join(claim, manifest(two, 'b'), 10_000, lifetimes), { outcome: 'held', claim: { digest: two } });
   t.end();
 });
 
@@ -42,7 +50,7 @@ t.test('confirming needs the holder too, and keeps the claim for a life of its o
   t.match(confirmed, { confirmed: true, expiresAtMs: 125_000 });
   t.equal(confirm(claim, one, 'b', 0, lifetimes), undefined);
   t.equal(confirm(claim, one, 'a', 10_000, lifetimes), undefined);
-  t.match(join(confirmed, two, 'b', 6_000, lifetimes), { outcome: 'taken', confirmed: true });
+  t.match(join(confirmed, manifest(two, 'b'), 6_000, lifetimes), { outcome: 'taken', confirmed: true });
   t.end();
 });
 
@@ -72,9 +80,9 @@ t.test('an unknown outcome stays until the claim expires, whatever others give b
   const unknown = giveBack(leaveUnknown(armed, one, 'a', 0), one, 'b', 0);
   t.same([...(unknown?.holders ?? [])], [['a', 'unknown']]);
   t.same(giveBack(unknown, one, 'a', 0), unknown, 'it cannot be given back any more');
-  t.match(join(unknown, two, 'c', 119_999, lifetimes), { outcome: 'taken' });
+  t.match(join(unknown, manifest(two, 'c'), 119_999, lifetimes), { outcome: 'taken' });
   t.equal(unexpired(unknown, 120_000), undefined);
-  const again = join(unknown, one, 'a', 1_000, lifetimes);
+  const again = join(unknown, manifest(one, 'a'), 1_000, lifetimes);
   t.match(again, { outcome: 'held' }, 'the same manifest may be tried again');
   if (again.outcome === 'held')
     t.equal(again.claim.holders.get('a'), 'unknown', 'and what was sent stays unknown');
@@ -84,7 +92,26 @@ t.test('an unknown outcome stays until the claim expires, whatever others give b
 t.test('so many may hold a claim at once, and no more', (t) => {
   let claim: Claim | undefined;
   for (let holder = 0; holder < 64; holder++) claim = held(claim, String(holder));
-  t.match(join(claim, one, 'one more', 0, lifetimes), { outcome: 'crowded' });
-  t.match(join(claim, one, '5', 0, lifetimes), { outcome: 'held' });
+  t.match(join(claim, manifest(one, 'one more'), 0, lifetimes), { outcome: 'crowded' });
+  t.match(join(claim, manifest(one, '5'), 0, lifetimes), { outcome: 'held' });
+  t.end();
+});
+
+t.test('a confirmation that is sent twice succeeds twice, and is no open holder', (t) => {
+  const once = confirm(held(undefined, 'a'), one, 'a', 0, lifetimes);
+  const twice = confirm(once, one, 'a', 1_000, lifetimes);
+  t.match(twice, { confirmed: true, expiresAtMs: 121_000 });
+  t.same(giveBack(twice, one, 'a', 2_000), twice, 'what is confirmed is not given back');
+  t.end();
+});
+
+t.test('those who are done make room for others', (t) => {
+  let claim = confirm(held(undefined, 'first'), one, 'first', 0, lifetimes);
+  for (let holder = 1; holder < 64; holder++) claim = held(claim, String(holder));
+  t.equal(claim?.holders.size, 64);
+  t.match(join(claim, manifest(one, 'one more'), 0, lifetimes), {
+    outcome: 'held',
+    claim: { confirmed: true },
+  });
   t.end();
 });

@@ -3,12 +3,13 @@ import { digestsOf } from '../../src/adapters/digests.ts';
 import { CredentialsRefused } from '../../src/core/ports.ts';
 import type { PutOutcome } from '../../src/http/create-once.ts';
 import { settled } from '../fixtures/clock.ts';
-import { answered, created, lost, pending, Scene, wordsOf } from '../fixtures/create-once.ts';
+import { answered, bent, created, lost, pending, Scene, wordsOf } from '../fixtures/create-once.ts';
 
 t.test('a first push is claimed, asked about, sent and confirmed', async (t) => {
   const scene = await Scene.open(t);
   t.match(await scene.push('one', answered(201)), { kind: 'sent', outcome: { status: 201 } });
   t.same(scene.lookUps, ['v1']);
+  t.same(scene.createdTags, ['v1'], 'the ledger is told');
   // The upstream's reads lag: it still says that the tag is absent.
   t.match(wordsOf(await scene.push('two', answered(201))), /^deny DENIED: tag is immutable; a:v1 is sha256:/);
   t.equal(scene.puts, 1);
@@ -238,15 +239,7 @@ t.test('a restart remembers what may be on its way, and what was acknowledged', 
 t.test('a claim store that fails sends nothing', async (t) => {
   const scene = await Scene.open(t);
   const { claims } = scene;
-  scene.claims = {
-    claim: (request) => claims.claim(request),
-    arm: () => Promise.reject(new Error('no space left on device')),
-    confirm: (request) => claims.confirm(request),
-    giveBack: (request) => claims.giveBack(request),
-    leaveUnknown: (request) => claims.leaveUnknown(request),
-    changed: (...rest) => claims.changed(...rest),
-    close: () => claims.close(),
-  };
+  scene.claims = bent(claims, { arm: () => Promise.reject(new Error('no space left on device')) });
   await t.rejects(scene.push('one', answered(201)), { message: 'no space left on device' });
   t.equal(scene.puts, 0);
   scene.claims = claims;
