@@ -59,6 +59,10 @@ export class UpstreamTagFacts implements TagFacts {
     }
   }
 
+  created(): void {
+    // The upstream knows.
+  }
+
   async #ask(question: TagQuestion, headers: HeaderList, withinMs: number): Promise<TagFact | 'forbidden'> {
     const endMs = this.#clock.nowMs() + withinMs;
     try {
