@@ -2,15 +2,16 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { ClaimsJournal } from './adapters/claims-journal.ts';
-import { InMemoryClaims } from './adapters/claims-memory.ts';
 import { steadyClock, wallClock } from './adapters/clock.ts';
-import { lockFile } from './adapters/file-lock.ts';
-import { RulesFile } from './adapters/rules-file.ts';
+import { LedgeredTagFacts } from './adapters/ledgered-tag-facts.ts';
+import { SwitchFile } from './adapters/switch-file.ts';
 import { UpstreamTagFacts, type OwnAuthorization } from './adapters/tag-facts.ts';
 import { Upstream } from './adapters/upstream.ts';
+import type { ImmutabilitySwitch } from './adapters/immutability-switch.ts';
 import type { Address } from './config/addresses.ts';
 import { wireAuth } from './app/auth.ts';
+import { Ending } from './app/ending.ts';
+import { openStore } from './app/store.ts';
 import type { Config, UpstreamCredentials } from './config/config.ts';
 import { adminServer } from './http/admin.ts';
 import { trustedProxies } from './http/forwarded.ts';
@@ -30,30 +31,37 @@ export interface App {
 }
 
 /**
- * Wires everything, and serves.
+ * Wires everything, and serves; where that fails nothing is left open.
  * @throws RulesRefused, and Error of node:fs or node:net where a file or an address cannot be had
  */
 export async function startApp(config: Config, log: Logger): Promise<App> {
+  const ending = new Ending();
+  try {
+    return { ...(await serve(config, log, ending)), close: () => ending.run() };
+  } catch (error) {
+    await ending.run();
+    throw error;
+  }
+}
+
+async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<App, 'close'>> {
   const clock = steadyClock;
-  const { putDeadlineSeconds, ttlSeconds, journalFile } = config.claims;
+  const { putDeadlineSeconds, ttlSeconds } = config.claims;
   const putDeadlineMs = putDeadlineSeconds * 1000;
   const idleMs = config.upstream.idleTimeoutSeconds * 1000;
   const { url: origin, ca, credentials } = config.upstream;
 
-  const immutabilityEnabled = config.immutability.enabled;
-  const rules = await RulesFile.open({
-    path: config.rules.file,
-    log,
-    clock,
-    putDeadlineMs,
-    immutabilityEnabled,
-  });
-  const unlock = await lockFile(journalFile);
-  const journal = await ClaimsJournal.open(journalFile, clock.nowMs());
-  const claims = new InMemoryClaims({ leaseMs: lookUpMs, ttlMs: ttlSeconds * 1000 }, clock, journal);
+  const lifetimes = { leaseMs: lookUpMs, ttlMs: ttlSeconds * 1000 };
+  const { rules, claims, ledger, notes } = await openStore(config, lifetimes, { clock, log, ending });
+  watchSwitch(config, rules, log, ending);
   const upstream = new Upstream({ origin, ...(ca !== undefined && { ca }) });
+  ending.add(() => upstream.close());
   const auth = await wireAuth(config.auth, { rules, upstream, clock: wallClock, log });
-  const facts = new UpstreamTagFacts(upstream, clock, auth.own ?? (credentials && ownAccount(credentials)));
+  ending.add(() => {
+    auth.close();
+  });
+  const own = auth.own ?? (credentials && ownAccount(credentials));
+  const facts = new LedgeredTagFacts(new UpstreamTagFacts(upstream, clock, own), ledger, clock, log);
 
   const server = registryServer({
     registry: { rules, claims, facts, clock, upstream, idleMs, putDeadlineMs, ...auth },
@@ -65,25 +73,27 @@ export async function startApp(config: Config, log: Logger): Promise<App> {
     },
     observe: observer(log),
   });
-  const admin = await adminServer(() => ({ rules: 'ok', ...auth.readiness() }));
-  const close = async (): Promise<void> => {
+  const admin = await adminServer(() => ({
+    needed: { rules: rules.doubt() ?? 'ok', ...auth.readiness() },
+    noted: { ...notes(), ...(facts.tamperings > 0 && { tampering: `seen ${facts.tamperings} times` }) },
+  }));
+  ending.add(async () => {
     await Promise.all([closeServer(server), closeServer(admin)]);
-    rules.close();
-    auth.close();
-    await upstream.close();
-    await claims.close();
-    unlock();
+  });
+  return {
+    address: await listen(server, config.listen),
+    adminAddress: await listen(admin, config.admin.listen),
   };
-  try {
-    return {
-      address: await listen(server, config.listen),
-      adminAddress: await listen(admin, config.admin.listen),
-      close,
-    };
-  } catch (error) {
-    await close();
-    throw error;
-  }
+}
+
+/** The switch may be thrown in the configuration file too, unless a flag or the environment has the say. */
+function watchSwitch(config: Config, switched: ImmutabilitySwitch, log: Logger, ending: Ending): void {
+  const { enabled: isEnabled, file: path } = config.immutability;
+  if (path === undefined) return;
+  const switchFile = new SwitchFile({ path, isEnabled, switched, log, clock: steadyClock });
+  ending.add(() => {
+    switchFile.close();
+  });
 }
 
 function ownAccount({ username, password }: UpstreamCredentials): OwnAuthorization {

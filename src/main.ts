@@ -6,6 +6,8 @@ const usage = `tagwarden: a front door for a container registry
 
   tagwarden serve [--upstream URL] [--rules FILE] [--config FILE] …
   tagwarden check [the same]   reads the configuration and the rules, and prints every error
+  tagwarden immutability [on|off] [the same]
+                              says, or sets, on all replicas of a Redis, whether immutable rules count
   tagwarden hash-password USER prints a line for auth.users_file; reads the password from standard input
   tagwarden --help | --version
 `;
@@ -21,6 +23,7 @@ async function main([command = '', ...argv]: readonly string[]): Promise<number 
   }
   if (command === '--help' || argv.includes('--help')) return help();
   if (command === 'hash-password') return hashPasswordOf(argv);
+  if (command === 'immutability') return immutability(argv);
   if (command !== 'serve' && command !== 'check') {
     console.error(command === '' ? usage : `tagwarden: unknown command "${command}"\n\n${usage}`);
     return 2;
@@ -57,6 +60,23 @@ async function hashPasswordOf([user, ...rest]: readonly string[]): Promise<numbe
   }
 }
 
+async function immutability([first = '', ...rest]: readonly string[]): Promise<number> {
+  const isPosition = first === 'on' || first === 'off';
+  const config = await readConfig(isPosition || first === '' ? rest : [first, ...rest]);
+  if (!config) return 1;
+  const { switchReplicas } = await import('./app/switch.ts');
+  try {
+    const outcome = await switchReplicas(config, isPosition ? first === 'on' : undefined);
+    if ('says' in outcome) console.log(`tagwarden: ${outcome.says}`);
+    else printErrors([outcome.error]);
+    return 'says' in outcome ? 0 : 1;
+  } catch (error) {
+    const cause = (error as Error).cause;
+    printErrors([`${(error as Error).message}${cause instanceof Error ? ` (${cause.message})` : ''}`]);
+    return 1;
+  }
+}
+
 async function readConfig(argv: readonly string[]): Promise<Config | undefined> {
   const { loadConfig } = await import('./config/load.ts');
   const loaded = loadConfig({ argv, env: process.env, cwd: process.cwd() });
@@ -69,13 +89,13 @@ function printErrors(errors: readonly string[]): void {
   for (const error of errors) console.error(`tagwarden: ${error}`);
 }
 
-function check({ rules }: Config): Promise<number> {
-  return import('./adapters/rules-file.ts').then(({ checkRulesFile }) => {
-    const errors = checkRulesFile(rules.file);
-    printErrors(errors);
-    if (errors.length === 0) console.log(`tagwarden: the configuration and ${rules.file} are good`);
-    return errors.length === 0 ? 0 : 1;
-  });
+async function check({ rules: { file } }: Config): Promise<number> {
+  const { checkRulesFile } = await import('./adapters/rules-file.ts');
+  const errors = file === undefined ? [] : checkRulesFile(file);
+  printErrors(errors);
+  const what = file === undefined ? 'the configuration is good' : `the configuration and ${file} are good`;
+  if (errors.length === 0) console.log(`tagwarden: ${what}`);
+  return errors.length === 0 ? 0 : 1;
 }
 
 async function serve(config: Config): Promise<number | undefined> {

@@ -1,4 +1,4 @@
-import type { ImmutableTagRule, RuleSet } from '../core/rule.ts';
+import type { RuleSet } from '../core/rule.ts';
 import { contentOf } from '../config/rule-content.ts';
 
 /** Whether a change takes a rule away, or gives a member more than was given: what a write that was cut short can do. */
@@ -39,18 +39,24 @@ function endsItself(text: string): boolean {
 
 /**
  * The new rules, where a rule that was not in force before holds first pushes back until the writes that were judged
- * without it have settled. A rule is known again by what it says: an id is only a name.
+ * without it have settled, and one that was does not do so for less long than it did. A rule is known again by what it
+ * says: an id is only a name.
  */
 export function withFirstPushTimes(before: RuleSet, after: RuleSet, newFromMs: number): RuleSet {
-  const times = new Map(
-    before.tagRules
-      .filter((rule) => rule.kind === 'immutable')
-      .map((rule) => [contentOf(rule), rule] as const),
-  );
+  const times = firstPushTimes(before);
   const tagRules = after.tagRules.map((rule) => {
     if (rule.kind !== 'immutable') return rule;
-    const known: ImmutableTagRule | undefined = times.get(contentOf(rule));
-    return { ...rule, admitsFirstPushFromMs: known?.admitsFirstPushFromMs ?? newFromMs };
+    const knownFromMs = times.get(contentOf(rule)) ?? newFromMs;
+    return { ...rule, admitsFirstPushFromMs: Math.max(rule.admitsFirstPushFromMs, knownFromMs) };
   });
   return { ...after, tagRules };
+}
+
+/** From when each immutable rule admits first pushes, by what it says. */
+export function firstPushTimes({ tagRules }: RuleSet): ReadonlyMap<string, number> {
+  return new Map(
+    tagRules
+      .filter((rule) => rule.kind === 'immutable')
+      .map((rule) => [contentOf(rule), rule.admitsFirstPushFromMs] as const),
+  );
 }

@@ -24,7 +24,7 @@ t.test('a first load that fails says everything that is wrong', async (t) => {
     const opening = RulesFile.open({
       path,
       log: pino({ enabled: false }),
-      putDeadlineMs: 1,
+      settledAfterMs: 1,
       immutabilityEnabled: true,
     });
     const error = await opening.then(
@@ -87,7 +87,7 @@ t.test('a change is in force within a second', async (t) => {
 
   await t.test('by the clock on the wall', async (t) => {
     const path = join(t.testdir({ 'rules.yaml': immutable('a') }), 'rules.yaml');
-    const options = { path, log: pino({ enabled: false }), putDeadlineMs: 1, immutabilityEnabled: true };
+    const options = { path, log: pino({ enabled: false }), settledAfterMs: 1, immutabilityEnabled: true };
     const rules = await RulesFile.open(options);
     t.teardown(() => {
       rules.close();
@@ -111,7 +111,7 @@ t.test('a bad reload leaves the last good rules in force, and is told and counte
 
   writeFileSync(path, immutable('a'));
   await clock.looks(3);
-  t.match(lines.at(-1), { msg: /is what is in force/ });
+  t.match(lines.at(-1), { msg: /is what was taken last/ });
   t.equal(rules.failedReloads, 1);
 });
 
@@ -167,4 +167,43 @@ t.test('without the switch immutable rules do not count', async (t) => {
   t.match(lines.at(-1), { msg: /immutability\.enabled is false/ });
   writeFileSync(path, example.replace('^latest$', '^newest$'));
   await clock.until(() => tags()[0] === '^newest$');
+});
+
+t.test('the switch counts while we run', async (t) => {
+  const { rules, clock, path, tags, lines } = await openRules(t, example);
+  const before = rules.current();
+  const times = (): number[] =>
+    rules
+      .current()
+      .tagRules.flatMap((rule) => (rule.kind === 'immutable' ? [rule.admitsFirstPushFromMs] : []));
+  await rules.switchImmutability(true);
+  t.equal(rules.current(), before, 'on, it was already');
+
+  await rules.switchImmutability(false);
+  t.same(tags(), ['^latest$']);
+  t.equal(rules.current().version, `${before.version}-mutable`);
+  t.match(lines.at(-1), { msg: /immutability\.enabled is false/ });
+  t.equal(rules.doubt(), undefined);
+
+  await clock.looks(1);
+  await rules.switchImmutability(true);
+  t.same(rules.current().version, before.version);
+  const settledMs = clock.nowMs() + 25_000;
+  t.ok(
+    times().length > 0 && times().every((fromMs) => fromMs === settledMs),
+    'pushes without claims settle first',
+  );
+
+  writeFileSync(path, example.replace('^latest$', '^newest$'));
+  await clock.until(() => tags().includes('^newest$'));
+  t.ok(
+    times().every((fromMs) => fromMs === settledMs),
+    'and no longer because of another change',
+  );
+  await rules.switchImmutability(false);
+  writeFileSync(path, `${example.replace('^latest$', '^newest$')}# half of it\n`);
+  await clock.looks(8);
+  writeFileSync(path, immutable('a'));
+  await clock.looks(8);
+  t.same(tags(), []);
 });

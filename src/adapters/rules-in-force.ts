@@ -1,0 +1,69 @@
+import type { BaseLogger } from 'pino';
+import type { RuleSet } from '../core/rule.ts';
+import { withFirstPushTimes } from './rules-change.ts';
+
+/** The switch `immutability.enabled`. */
+export interface SwitchState {
+  readonly isEnabled: boolean;
+  /** Epoch milliseconds: what was pushed while it was off made no claim, and may still be on its way until then. */
+  readonly admitsFirstPushFromMs: number;
+}
+
+export interface InForce {
+  /** All of them, also while the switch is off. */
+  readonly rules: RuleSet;
+  readonly switch: SwitchState;
+  /** What requests are judged by. */
+  readonly effective: RuleSet;
+}
+
+/**
+ * What is in force after what was until now.
+ * @param settledFromMs when every write that was judged until now has ended
+ */
+export function inForceAfter(
+  before: InForce | undefined,
+  next: Pick<InForce, 'rules' | 'switch'>,
+  settledFromMs: number,
+): InForce {
+  if (!before) return { ...next, effective: effectiveOf(next.rules, next.switch) };
+  const rules = withFirstPushTimes(before.rules, next.rules, settledFromMs);
+  const wasOnFromMs = before.switch.isEnabled ? before.switch.admitsFirstPushFromMs : settledFromMs;
+  const { isEnabled } = next.switch;
+  const position = {
+    isEnabled,
+    admitsFirstPushFromMs: Math.max(next.switch.admitsFirstPushFromMs, wasOnFromMs),
+  };
+  return { rules, switch: position, effective: effectiveOf(rules, position) };
+}
+
+function effectiveOf(rules: RuleSet, { isEnabled, admitsFirstPushFromMs }: SwitchState): RuleSet {
+  if (!isEnabled) {
+    const tagRules = rules.tagRules.filter((rule) => rule.kind !== 'immutable');
+    return { ...rules, version: `${rules.version}-mutable`, tagRules };
+  }
+  const tagRules = rules.tagRules.map((rule) => {
+    if (rule.kind !== 'immutable') return rule;
+    return { ...rule, admitsFirstPushFromMs: Math.max(rule.admitsFirstPushFromMs, admitsFirstPushFromMs) };
+  });
+  return { ...rules, tagRules };
+}
+
+export function countsOf({ version, repositoryRules, tagRules, members }: RuleSet) {
+  return {
+    version,
+    repositoryRules: repositoryRules.length,
+    tagRules: tagRules.length,
+    members: members.length,
+  };
+}
+
+/** @param source where they come from, as `{ path }` */
+export function tellInForce(
+  log: Pick<BaseLogger, 'info' | 'warn'>,
+  { effective, switch: position }: InForce,
+  source: Readonly<Record<string, unknown>>,
+): void {
+  log.info({ ...source, ...countsOf(effective) }, 'rules in force');
+  if (!position.isEnabled) log.warn('immutable rules do not count: immutability.enabled is false');
+}

@@ -1,0 +1,95 @@
+import type { Logger } from 'pino';
+import { ClaimsJournal } from '../adapters/claims-journal.ts';
+import { InMemoryClaims } from '../adapters/claims-memory.ts';
+import { lockFile } from '../adapters/file-lock.ts';
+import type { ImmutabilitySwitch } from '../adapters/immutability-switch.ts';
+import { RulesFile } from '../adapters/rules-file.ts';
+import { wallClock } from '../adapters/clock.ts';
+import type { Config } from '../config/config.ts';
+import type { RedisConfig } from '../config/redis.ts';
+import type { ClaimLifetimes } from '../core/claim.ts';
+import type { ClaimStore, Clock, Ledger, RuleSource } from '../core/ports.ts';
+import type { Ending } from './ending.ts';
+
+/** What one process keeps to itself, and what replicas share. */
+export interface Store {
+  readonly rules: RuleSource & ImmutabilitySwitch;
+  readonly claims: ClaimStore;
+  readonly ledger: Ledger;
+  /** For operators; nothing of it keeps this process from serving. */
+  readonly notes: () => Readonly<Record<string, string>>;
+}
+
+interface Surroundings {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly ending: Ending;
+}
+
+/** @throws RulesRefused, and Error of node:fs where a file cannot be had */
+export function openStore(config: Config, lifetimes: ClaimLifetimes, around: Surroundings): Promise<Store> {
+  return config.redis
+    ? openSharedStore(config, config.redis, lifetimes, around)
+    : openOwnStore(config, lifetimes, around);
+}
+
+async function openOwnStore(
+  config: Config,
+  lifetimes: ClaimLifetimes,
+  { clock, log, ending }: Surroundings,
+): Promise<Store> {
+  const rules = await RulesFile.open({
+    // INVARIANT: without redis.url it is required.
+    path: config.rules.file ?? '',
+    ...{ log, clock },
+    settledAfterMs: lifetimes.ttlMs,
+    immutabilityEnabled: config.immutability.enabled,
+  });
+  ending.add(() => {
+    rules.close();
+  });
+  const { journalFile } = config.claims;
+  ending.add(await lockFile(journalFile));
+  const journal = await ClaimsJournal.open(journalFile, clock.nowMs());
+  const claims = new InMemoryClaims(lifetimes, clock, journal);
+  ending.add(() => claims.close());
+  const { InMemoryLedger } = await import('../adapters/ledger-memory.ts');
+  return { rules, claims, ledger: new InMemoryLedger(), notes: () => ({}) };
+}
+
+/** ioredis is loaded only where it is needed. */
+async function openSharedStore(
+  config: Config,
+  redis: RedisConfig,
+  lifetimes: ClaimLifetimes,
+  { clock, log, ending }: Surroundings,
+): Promise<Store> {
+  const [{ connectRedis }, { SharedRules }, { RedisClaims }, { RedisLedger }] = await Promise.all([
+    import('../adapters/redis/redis-store.ts'),
+    import('../adapters/redis/rules.ts'),
+    import('../adapters/redis/claims.ts'),
+    import('../adapters/redis/ledger.ts'),
+  ]);
+  const store = await connectRedis(redis, log);
+  ending.add(() => store.close());
+  const rules = await SharedRules.open({
+    ...{ store, log, clock },
+    file: config.rules.file,
+    settledAfterMs: lifetimes.ttlMs,
+    maxAgeMs: config.rules.maxAgeSeconds * 1000,
+    immutabilityEnabled: config.immutability.enabled,
+  });
+  ending.add(() => {
+    rules.close();
+  });
+  // A command that is lost with its connection, and the next one, which finds Redis again.
+  const graceMs = 2 * redis.commandTimeoutMs + 1_000;
+  const claims = new RedisClaims(store, { ...lifetimes, graceMs }, clock, log);
+  ending.add(() => claims.close());
+  const notes = (): Record<string, string> => {
+    const { isUp, sinceMs } = store.state();
+    const seconds = Math.round((wallClock.nowMs() - sinceMs) / 1000);
+    return { redis: isUp ? (claims.doubt() ?? 'ok') : `away for ${seconds} s` };
+  };
+  return { rules, claims, ledger: new RedisLedger(store, clock), notes };
+}
