@@ -31,7 +31,7 @@ const packagesOf = {
   busybox: ['busybox-static'],
   'docker-compose': ['docker-compose'],
   spin: ['spin'],
-  gcc: ['gcc'],
+  gcc: [['gcc', 'libc6-dev']],
 };
 
 /** Makes sure that these programs can be found (config/programs.mjs), or says which are missing. */
