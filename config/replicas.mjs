@@ -12,7 +12,7 @@ await runScript((args) => {
   const selected = args.filter((arg) => !arg.startsWith('-'));
   const options = args.filter((arg) => arg.startsWith('-'));
   installDependencies();
-  ensurePrograms('docker-registry', 'redis-server', 'redis-cli');
+  ensurePrograms('docker-registry', 'redis-server', 'redis-sentinel', 'redis-cli');
   build();
   const files = selected.length > 0 ? selected : allFiles();
   // One after the other: they promise times, and each has three replicas of its own.
