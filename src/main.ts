@@ -90,7 +90,7 @@ function printErrors(errors: readonly string[]): void {
 }
 
 async function check({ rules: { file } }: Config): Promise<number> {
-  const { checkRulesFile } = await import('./adapters/rules-file.ts');
+  const { checkRulesFile } = await import('./adapters/rules-watch.ts');
   const errors = file === undefined ? [] : checkRulesFile(file);
   printErrors(errors);
   const what = file === undefined ? 'the configuration is good' : `the configuration and ${file} are good`;

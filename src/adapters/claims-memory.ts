@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import * as claims from '../core/claim.ts';
 import type { Claim, ClaimLifetimes } from '../core/claim.ts';
 import type {
@@ -12,6 +11,7 @@ import type {
   MarkAnswer,
 } from '../core/ports.ts';
 import type { Repository, Tag } from '../core/reference.ts';
+import { ClaimChanges } from './claim-changes.ts';
 import type { ClaimsJournal, JournalEntry } from './claims-journal.ts';
 import { InMemoryMarks } from './marks-memory.ts';
 
@@ -25,12 +25,13 @@ export class InMemoryClaims implements ClaimStore {
   readonly #lifetimes: ClaimLifetimes;
   readonly #clock: Clock;
   readonly #journal: ClaimsJournal;
-  readonly #changes = new EventEmitter().setMaxListeners(0);
+  readonly #changes: ClaimChanges;
 
   constructor(lifetimes: ClaimLifetimes, clock: Clock, journal: ClaimsJournal) {
     this.#lifetimes = lifetimes;
     this.#clock = clock;
     this.#journal = journal;
+    this.#changes = new ClaimChanges(clock);
     for (const { key, digest, needs = [digest], confirmed, expiresAtMs } of journal.entries()) {
       // A clock that was set back must not keep a tag for longer than a claim can live.
       const latestMs = clock.nowMs() + lifetimes.ttlMs;
@@ -101,15 +102,8 @@ export class InMemoryClaims implements ClaimStore {
     return Promise.resolve();
   }
 
-  async changed(repository: Repository, tag: Tag, timeoutMs: number): Promise<void> {
-    const key = keyOf(repository, tag);
-    let wake: () => void = () => undefined;
-    const change = new Promise<void>((resolve) => {
-      wake = resolve;
-      this.#changes.once(key, resolve);
-    });
-    await Promise.race([change, this.#clock.sleep(timeoutMs)]);
-    this.#changes.off(key, wake);
+  changed(repository: Repository, tag: Tag, timeoutMs: number): Promise<void> {
+    return this.#changes.next(keyOf(repository, tag), timeoutMs);
   }
 
   mark(mark: DeleteMark): Promise<MarkAnswer> {
@@ -159,7 +153,7 @@ export class InMemoryClaims implements ClaimStore {
     // Deleted first, so that the map stays in the order of the last change, for #dropExpired.
     this.#claims.delete(key);
     if (claim) this.#claims.set(key, claim);
-    this.#changes.emit(key);
+    this.#changes.tell(key);
   }
 
   /** Keeps memory to the claims of the last few minutes; what has expired reads as absent anyway. */

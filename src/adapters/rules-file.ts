@@ -6,8 +6,6 @@ import type { ImmutabilitySwitch } from './immutability-switch.ts';
 import { countsOf, inForceAfter, tellInForce, type InForce } from './rules-in-force.ts';
 import { RulesWatch } from './rules-watch.ts';
 
-export { checkRulesFile, RulesRefused } from './rules-watch.ts';
-
 export interface RulesFileOptions {
   readonly path: string;
   readonly log: Pick<BaseLogger, 'info' | 'warn' | 'error'>;

@@ -3,7 +3,8 @@ import { renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import t from 'tap';
-import { checkRulesFile, RulesFile, RulesRefused } from '../../src/adapters/rules-file.ts';
+import { RulesFile } from '../../src/adapters/rules-file.ts';
+import { checkRulesFile, RulesRefused } from '../../src/adapters/rules-watch.ts';
 import { errorLevel, example, immutable, openRules } from '../fixtures/rules-file.ts';
 
 t.test('a first load that fails says everything that is wrong', async (t) => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
-import { checkRulesFile } from '../../src/adapters/rules-file.ts';
+import { checkRulesFile } from '../../src/adapters/rules-watch.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { projectRoot } from '../fixtures/start.ts';
 

@@ -45,7 +45,7 @@ local function heldIn(epoch)
 end
 
 -- The target of a delete under way that this manifest needs.
-local function marked(now, epoch)
+local function marked(now)
   local set = redis.call('HGETALL', marks)
   if #set == 0 then return nil end
   local needed = {}
@@ -91,7 +91,7 @@ for i = 1, tags do
   if known and known ~= digest then return { epoch, 'taken', tag(i), known, confirmed or '0' } end
 end
 if quarantine > 0 then return { epoch, 'quarantined', quarantine } end
-local target = marked(now, epoch)
+local target = marked(now)
 if target then return { epoch, 'marked', target } end
 local finished = {}
 for i = 1, tags do
@@ -125,7 +125,7 @@ export const arm: Script = {
   lua: `${header}${attended}
 -- Also while the roll is called: who has not been heard may know of another push.
 if quarantine > 0 or not heldIn(epoch) then return { epoch, 'lost' } end
-local target = marked(now, epoch)
+local target = marked(now)
 if target then return { epoch, 'marked' } end
 for i = 1, tags do prolong(i, now) end
 -- Counted: a store that knows of fewer has lost some.

@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import { randomUUID } from 'node:crypto';
 import type { BaseLogger } from 'pino';
 import type { ClaimLifetimes } from '../../core/claim.ts';
@@ -13,6 +12,7 @@ import {
   type MarkAnswer,
 } from '../../core/ports.ts';
 import type { Digest, Repository, Tag } from '../../core/reference.ts';
+import { ClaimChanges } from '../claim-changes.ts';
 import * as claimScripts from './claim-scripts.ts';
 import * as markScripts from './mark-scripts.ts';
 import type { Reply, Script, SharedStore } from './store.ts';
@@ -38,7 +38,7 @@ export class RedisClaims implements ClaimStore {
   readonly #clock: Clock;
   readonly #log: Pick<BaseLogger, 'warn' | 'error'>;
   readonly #id = randomUUID();
-  readonly #changes = new EventEmitter().setMaxListeners(0);
+  readonly #changes: ClaimChanges;
   /** The store's epoch as last seen, and how many claims this process has armed in all: see `attend`. */
   #epoch = '';
   #armed = 0;
@@ -55,9 +55,10 @@ export class RedisClaims implements ClaimStore {
     this.#lifetimes = lifetimes;
     this.#clock = clock;
     this.#log = log;
+    this.#changes = new ClaimChanges(clock);
     store.subscribe(this.#channel, (key) => {
-      if (key !== undefined) this.#changes.emit(key);
-      else for (const waiting of this.#changes.eventNames()) this.#changes.emit(waiting);
+      if (key !== undefined) this.#changes.tell(key);
+      else this.#changes.tellAll();
     });
     void this.#keepBeating();
   }
@@ -86,7 +87,7 @@ export class RedisClaims implements ClaimStore {
     const startedMs = this.#clock.nowMs();
     const [outcome, armed] = await this.#change(claimScripts.arm, request, this.#lifetimes.ttlMs, true);
     if (outcome !== 'armed') return outcome === 'marked' ? 'marked' : 'lost';
-    this.#armed = Math.max(this.#armed, Number(armed));
+    this.#count(armed);
     return this.#clock.nowMs() - startedMs > armWithinMs ? 'lost' : 'armed';
   }
 
@@ -113,15 +114,8 @@ export class RedisClaims implements ClaimStore {
     await this.#settle(claimScripts.leaveUnknown, request);
   }
 
-  async changed(repository: Repository, tag: Tag, timeoutMs: number): Promise<void> {
-    const key = this.#claimKey(repository, tag);
-    let wake: () => void = () => undefined;
-    const change = new Promise<void>((resolve) => {
-      wake = resolve;
-      this.#changes.once(key, resolve);
-    });
-    await Promise.race([change, this.#clock.sleep(timeoutMs)]);
-    this.#changes.off(key, wake);
+  changed(repository: Repository, tag: Tag, timeoutMs: number): Promise<void> {
+    return this.#changes.next(this.#claimKey(repository, tag), timeoutMs);
   }
 
   async mark(mark: DeleteMark): Promise<MarkAnswer> {
@@ -138,7 +132,7 @@ export class RedisClaims implements ClaimStore {
   async armMark(mark: DeleteMark): Promise<boolean> {
     const [outcome, armed] = await this.#changeMark(markScripts.armMark, mark, this.#lifetimes.ttlMs, true);
     if (outcome !== 'armed') return false;
-    this.#armed = Math.max(this.#armed, Number(armed));
+    this.#count(armed);
     return true;
   }
 
@@ -166,10 +160,10 @@ export class RedisClaims implements ClaimStore {
     }
   }
 
+  /** Whatever becomes of it: a script that does not hear of the epoch, and says nothing. */
   async #settle(script: Script, request: ClaimRequest): Promise<void> {
-    const { repository, tags } = request;
-    const keys = [...this.#keysOf(repository), ...tags.map((tag) => this.#claimKey(repository, tag))];
-    await this.#store.run(script, keys, [...this.#attendance, ...this.#argsOf(request, 0)]).catch(quiet);
+    const given = [...this.#attendance, ...this.#argsOf(request, 0)];
+    await this.#store.run(script, this.#claimKeysOf(request), given).catch(quiet);
   }
 
   /** @throws StoreAway */
@@ -179,9 +173,7 @@ export class RedisClaims implements ClaimStore {
     spanMs: number,
     isDurable = false,
   ): Promise<readonly Reply[]> {
-    const { repository, tags } = request;
-    const keys = [...this.#keysOf(repository), ...tags.map((tag) => this.#claimKey(repository, tag))];
-    return this.#run(script, keys, this.#argsOf(request, spanMs), isDurable);
+    return this.#run(script, this.#claimKeysOf(request), this.#argsOf(request, spanMs), isDurable);
   }
 
   /** @throws StoreAway */
@@ -209,6 +201,11 @@ export class RedisClaims implements ClaimStore {
     const [epoch, ...rest] = reply as readonly Reply[];
     if (typeof epoch === 'string') this.#seeEpoch(epoch);
     return rest;
+  }
+
+  /** Replies may come out of order. */
+  #count(armed: Reply | undefined): void {
+    this.#armed = Math.max(this.#armed, Number(armed));
   }
 
   #seePolicy(policy: string): void {
@@ -239,6 +236,10 @@ export class RedisClaims implements ClaimStore {
 
   #keysOf(repository: Repository): readonly string[] {
     return [...this.#storeKeys, this.#store.key('claims', repository), this.#store.key('marks', repository)];
+  }
+
+  #claimKeysOf({ repository, tags }: ClaimRequest): readonly string[] {
+    return [...this.#keysOf(repository), ...tags.map((tag) => this.#claimKey(repository, tag))];
   }
 
   #claimKey(repository: Repository, tag: Tag | ''): string {
