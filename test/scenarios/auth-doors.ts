@@ -9,6 +9,7 @@ import { temporaryDirectory } from '../fixtures/program.ts';
 import { startRegistry, type Registry, type RegistryRelease } from '../fixtures/registry.ts';
 import { rulesElsewhere, startTagwarden } from '../fixtures/tagwarden.ts';
 import { startTokenServer } from '../fixtures/token-server.ts';
+import { frontDoorRules } from './front-door.ts';
 import type { User } from './layout-client.ts';
 
 export const developer: User = { name: 'dev', password: 'only-dev-knows' };
@@ -17,17 +18,8 @@ const users = [developer, maintainer];
 /** The lowest there is: the registry computes it for every request. */
 const cost = 4;
 
-/** Releases are immutable, `latest` is for maintainers, and nothing may be pushed under frozen/. */
-const rules = `repository_rules:
-  - id: frozen
-    repository_path_pattern: frozen/*
-    minimum_access_level_for_push: no_access
-tag_rules:
-  - id: releases
-    repository_path_pattern: flightjs/*
-    tag_name_pattern: ^v\\d+\\.\\d+
-    immutable: true
-  - id: maintained
+/** As at every front door; and `latest` is for maintainers. */
+const rules = `${frontDoorRules}  - id: maintained
     repository_path_pattern: flightjs/*
     tag_name_pattern: ^latest$
     minimum_access_level_for_push: maintainer

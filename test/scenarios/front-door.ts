@@ -3,7 +3,7 @@ import { startRegistry, type Registry, type RegistryRelease } from '../fixtures/
 import { startTagwarden, type Tagwarden } from '../fixtures/tagwarden.ts';
 
 /** Releases are immutable under flightjs/, nothing may be pushed under frozen/, all else is free. */
-const rules = `repository_rules:
+export const frontDoorRules = `repository_rules:
   - id: frozen
     repository_path_pattern: frozen/*
     minimum_access_level_for_push: no_access
@@ -24,7 +24,7 @@ export interface FrontDoor {
 /** A registry, and Tagwarden in front of it. */
 export async function startFrontDoor(t: Test, release: RegistryRelease): Promise<FrontDoor> {
   const upstream = await startRegistry(t, release);
-  const tagwarden = await startTagwarden(t, { upstream: upstream.url, rules });
+  const tagwarden = await startTagwarden(t, { upstream: upstream.url, rules: frontDoorRules });
   return { upstream, tagwarden, address: new URL(tagwarden.url).host };
 }
 

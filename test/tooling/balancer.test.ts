@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
 import t, { type Test } from 'tap';
-import { freePort, startBalancer } from '../fixtures/balancer.ts';
+import { startBalancer } from '../fixtures/balancer.ts';
+import { freePort } from '../fixtures/free-port.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { incompressible } from '../fixtures/image.ts';
 import { sendRaw } from '../fixtures/raw.ts';
