@@ -135,7 +135,7 @@ export function decideWith(push: Push, tags: Facts['tags'], { clock }: CreateOnc
 function quarantine(leftMs: number): Stop {
   return stop(
     'UNAVAILABLE',
-    'the store that the replicas share has lost data; a first push of an immutable tag waits for what may be on its way',
+    'the store that the replicas share may have lost data; a first push of an immutable tag waits for what may be on its way',
     Math.ceil(leftMs / 1000),
   );
 }

@@ -23,6 +23,7 @@ export interface FleetOptions {
   readonly rules?: string;
   /** Sections of the configuration file. */
   readonly config?: object;
+  readonly nodeFlags?: readonly string[];
   /** Where callers must say who they are: the header that does it. */
   readonly authorize?: (replica: Replica) => Promise<HeaderList>;
 }
@@ -38,7 +39,7 @@ export class Fleet {
   #contents = 0;
 
   static async start(t: Test, options: FleetOptions): Promise<Fleet> {
-    const { redisUrl, rules = releaseRules, config, authorize } = options;
+    const { redisUrl, rules = releaseRules, config, nodeFlags, authorize } = options;
     const directory = temporaryDirectory(t);
     const rulesFile = join(directory, 'rules.yaml');
     writeFileSync(rulesFile, rules);
@@ -46,12 +47,18 @@ export class Fleet {
     const upstream = await FlakyUpstream.open(t, registry.url);
     const replicas = await Promise.all(
       [0, 1, 2].map((index) =>
-        Replica.start(t, index, join(directory, `replica-${index}`), {
-          upstream: { url: upstream.url },
-          redis: { url: redisUrl(index) },
-          ...(index === 0 && { rules: { file: rulesFile, publish: true } }),
-          ...config,
-        }),
+        Replica.start(
+          t,
+          index,
+          join(directory, `replica-${index}`),
+          {
+            upstream: { url: upstream.url },
+            redis: { url: redisUrl(index) },
+            ...(index === 0 && { rules: { file: rulesFile, publish: true } }),
+            ...config,
+          },
+          nodeFlags,
+        ),
       ),
     );
     const [writer] = replicas;

@@ -20,24 +20,32 @@ export class Replica {
   /** Of all its lives. */
   readonly lines: LogLine[] = [];
   readonly #directory: string;
+  readonly #nodeFlags: readonly string[];
   #address = '127.0.0.1:0';
   #adminAddress = '';
   #child: ChildProcess | undefined;
   #said = '';
 
   /** @param config what its configuration file has, but for the addresses */
-  static async start(t: Test, index: number, directory: string, config: object): Promise<Replica> {
+  static async start(
+    t: Test,
+    index: number,
+    directory: string,
+    config: object,
+    nodeFlags: readonly string[] = [],
+  ): Promise<Replica> {
     mkdirSync(directory);
     // JSON is YAML.
     writeFileSync(join(directory, 'tagwarden.yaml'), JSON.stringify({ log: { level: 'debug' }, ...config }));
-    const replica = new Replica(index, directory);
+    const replica = new Replica(index, directory, nodeFlags);
     t.teardown(() => replica.kill());
     await replica.start();
     return replica;
   }
 
-  private constructor(index: number, directory: string) {
+  private constructor(index: number, directory: string, nodeFlags: readonly string[]) {
     this.index = index;
+    this.#nodeFlags = nodeFlags;
     this.#directory = directory;
   }
 
@@ -50,6 +58,15 @@ export class Replica {
     return `http://${this.#address}`;
   }
 
+  /** What it has said beside its log. */
+  get said(): string {
+    return this.#said;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? NaN;
+  }
+
   get configFile(): string {
     return join(this.#directory, 'tagwarden.yaml');
   }
@@ -57,7 +74,13 @@ export class Replica {
   /** Starts the process, and waits until it listens. */
   async start(): Promise<void> {
     const flags = ['--config', this.configFile, '--listen', this.#address, '--admin-listen', '127.0.0.1:0'];
-    const command = asUser(['node', join(projectRoot, 'dist/main.js'), 'serve', ...flags]);
+    const command = asUser([
+      'node',
+      ...this.#nodeFlags,
+      join(projectRoot, 'dist/main.js'),
+      'serve',
+      ...flags,
+    ]);
     const child = spawn(...command, { cwd: this.#directory, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.#said += text));
