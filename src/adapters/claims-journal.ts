@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { ClaimBase } from '../core/claim.ts';
 import type { Digest } from '../core/reference.ts';
 
 /** What a restart must know of a claim: that a PUT for it may be on its way, or has been acknowledged. */
@@ -11,6 +12,7 @@ export interface JournalEntry {
   readonly needs?: readonly Digest[];
   readonly confirmed: boolean;
   readonly expiresAtMs: number;
+  readonly base?: ClaimBase;
 }
 
 interface Removal {
@@ -146,7 +148,7 @@ function parseLine(line: string): JournalEntry | Removal | undefined {
 }
 
 function isEntry(written: object): written is JournalEntry {
-  const { key, digest, needs, confirmed, expiresAtMs } = written as Partial<
+  const { key, digest, needs, confirmed, expiresAtMs, base } = written as Partial<
     Record<keyof JournalEntry, unknown>
   >;
   return (
@@ -154,8 +156,14 @@ function isEntry(written: object): written is JournalEntry {
     typeof key === 'string' &&
     typeof digest === 'string' &&
     typeof confirmed === 'boolean' &&
-    typeof expiresAtMs === 'number'
+    typeof expiresAtMs === 'number' &&
+    (base === undefined || isBase(base))
   );
+}
+
+function isBase(written: unknown): written is ClaimBase {
+  const { digest, needs, expiresAtMs } = (written ?? {}) as Partial<Record<keyof ClaimBase, unknown>>;
+  return typeof digest === 'string' && Array.isArray(needs) && typeof expiresAtMs === 'number';
 }
 
 function isRemoval(written: object): written is Removal {

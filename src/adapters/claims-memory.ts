@@ -10,7 +10,7 @@ import type {
   DeleteMark,
   MarkAnswer,
 } from '../core/ports.ts';
-import type { Repository, Tag } from '../core/reference.ts';
+import type { Digest, Repository, Tag } from '../core/reference.ts';
 import { ClaimChanges } from './claim-changes.ts';
 import type { ClaimsJournal, JournalEntry } from './claims-journal.ts';
 import { InMemoryMarks } from './marks-memory.ts';
@@ -32,7 +32,7 @@ export class InMemoryClaims implements ClaimStore {
     this.#clock = clock;
     this.#journal = journal;
     this.#changes = new ClaimChanges(clock);
-    for (const { key, digest, needs = [digest], confirmed, expiresAtMs } of journal.entries()) {
+    for (const { key, digest, needs = [digest], confirmed, expiresAtMs, base } of journal.entries()) {
       // A clock that was set back must not keep a tag for longer than a claim can live.
       const latestMs = clock.nowMs() + lifetimes.ttlMs;
       const holders = new Map(confirmed ? [] : [[journalHolder, 'unknown' as const]]);
@@ -42,6 +42,7 @@ export class InMemoryClaims implements ClaimStore {
         confirmed,
         holders,
         expiresAtMs: Math.min(expiresAtMs, latestMs),
+        ...(base && { base }),
       });
     }
   }
@@ -57,10 +58,13 @@ export class InMemoryClaims implements ClaimStore {
     const target = this.#marks.targetAmong(request.needs, request.repository, nowMs);
     if (target !== undefined) return Promise.resolve({ outcome: 'marked', target });
     for (const [tag, join] of joins) if (join.outcome === 'crowded') return Promise.resolve({ tag, ...join });
+    let base: Digest | undefined;
     for (const [tag, join] of joins) {
-      if (join.outcome === 'held') this.#set(keyOf(request.repository, tag), join.claim);
+      if (join.outcome !== 'held') continue;
+      this.#set(keyOf(request.repository, tag), join.claim);
+      base ??= join.claim.base?.digest;
     }
-    return Promise.resolve({ outcome: 'held' });
+    return Promise.resolve(base === undefined ? { outcome: 'held' } : { outcome: 'held', base });
   }
 
   async arm(request: ClaimRequest): Promise<Arming> {
@@ -88,7 +92,9 @@ export class InMemoryClaims implements ClaimStore {
     for (const tag of tags) {
       const key = keyOf(repository, tag);
       const left = claims.giveBack(this.#claims.get(key), digest, holder, nowMs);
+      const isRestored = left !== undefined && left.digest !== this.#claims.get(key)?.digest;
       this.#set(key, left);
+      if (isRestored) await this.#journal.note(entryOf(key, left));
       if (!left) await this.#journal.forget(key);
     }
   }
@@ -108,12 +114,14 @@ export class InMemoryClaims implements ClaimStore {
 
   mark(mark: DeleteMark): Promise<MarkAnswer> {
     const nowMs = this.#clock.nowMs();
-    this.#marks.set(mark, nowMs + this.#lifetimes.leaseMs);
+    this.#marks.set(mark, nowMs + this.#lifetimes.ttlMs);
     const claimed: ClaimedManifest[] = [];
     for (const [key, claim] of this.#claims) {
       const colon = key.lastIndexOf(':');
       if (key.slice(0, colon) !== mark.repository || !claims.unexpired(claim, nowMs)) continue;
-      claimed.push({ tag: key.slice(colon + 1) as Tag, digest: claim.digest, needs: claim.needs });
+      const tag = key.slice(colon + 1) as Tag;
+      claimed.push({ tag, digest: claim.digest, needs: claim.needs });
+      if (claim.base) claimed.push({ tag, digest: claim.base.digest, needs: claim.base.needs });
     }
     return Promise.resolve({ outcome: 'marked', claimed });
   }
@@ -171,6 +179,6 @@ function keyOf(repository: Repository, tag: Tag): string {
   return `${repository}:${tag}`;
 }
 
-function entryOf(key: string, { digest, needs, confirmed, expiresAtMs }: Claim): JournalEntry {
-  return { key, digest, needs, confirmed, expiresAtMs };
+function entryOf(key: string, { digest, needs, confirmed, expiresAtMs, base }: Claim): JournalEntry {
+  return { key, digest, needs, confirmed, expiresAtMs, ...(base && { base }) };
 }

@@ -15,6 +15,15 @@ export interface Claim {
   /** By the ids of requests, not a count: a give-back that arrives twice must not count twice. */
   readonly holders: ReadonlyMap<string, HolderState>;
   readonly expiresAtMs: number;
+  /** What was confirmed before, while this claim may yet take its place. */
+  readonly base?: ClaimBase;
+}
+
+export type ClaimBase = Pick<Claim, 'digest' | 'needs' | 'expiresAtMs'>;
+
+interface Joiner extends Pick<Claim, 'digest' | 'needs'> {
+  readonly holder: string;
+  readonly swaps?: true;
 }
 
 export interface ClaimLifetimes {
@@ -37,18 +46,33 @@ export function unexpired(claim: Claim | undefined, nowMs: number): Claim | unde
   return claim && claim.expiresAtMs > nowMs ? claim : undefined;
 }
 
-/** Set if absent; joined, and so prolonged, if it is for the same manifest. */
+/** Set if absent, or in the place of one that gives way; joined, and so prolonged, if it is for the same manifest. */
 export function join(
   current: Claim | undefined,
-  { digest, needs, holder }: Pick<Claim, 'digest' | 'needs'> & { readonly holder: string },
+  joiner: Joiner,
   nowMs: number,
   { leaseMs }: ClaimLifetimes,
 ): Join {
+  const { digest, needs, holder, swaps } = joiner;
   const fresh: Claim = { digest, needs, confirmed: false, holders: new Map(), expiresAtMs: 0 };
-  const claim = withRoom(unexpired(current, nowMs) ?? fresh);
-  if (claim.digest !== digest) return { outcome: 'taken', digest: claim.digest, confirmed: claim.confirmed };
+  const known = unexpired(current, nowMs) ?? fresh;
+  const claim = withRoom(givesWay(known, joiner) ? swapped(known, fresh) : known);
+  if (claim.digest !== digest) {
+    return { outcome: 'taken', digest: claim.digest, confirmed: claim.confirmed && !swaps };
+  }
   if (claim.holders.size >= holderLimit && !claim.holders.has(holder)) return { outcome: 'crowded' };
   return { outcome: 'held', claim: prolonged(withHolder(claim, holder, 'live'), nowMs + leaseMs) };
+}
+
+/** Not while anybody may still write what was confirmed: it would then be written after what takes its place. */
+function givesWay({ digest, confirmed, holders }: Claim, joiner: Joiner): boolean {
+  if (!joiner.swaps || digest === joiner.digest || !confirmed) return false;
+  return [...holders.values()].every((state) => state === 'confirmed');
+}
+
+/** Not shortened: the base needs its time, in which look-ups may lag behind it. */
+function swapped({ digest, needs, expiresAtMs }: Claim, fresh: Claim): Claim {
+  return { ...fresh, expiresAtMs, base: { digest, needs, expiresAtMs } };
 }
 
 /** Where the limit is reached, those that are over go. */
@@ -80,10 +104,11 @@ export function confirm(
   const claim = heldBy(current, digest, holder, nowMs);
   if (!claim) return undefined;
   const holders = new Map([...claim.holders, [holder, 'confirmed' as const]]);
-  return { ...prolonged(claim, nowMs + ttlMs), holders, confirmed: true };
+  const { needs, expiresAtMs } = prolonged(claim, nowMs + ttlMs);
+  return { digest, needs, confirmed: true, holders, expiresAtMs };
 }
 
-/** The claim without this holder; it goes with its last holder, unless it is confirmed. */
+/** The claim without this holder; it goes with its last holder, unless it is confirmed, and leaves its base. */
 export function giveBack(
   current: Claim | undefined,
   digest: Digest,
@@ -93,7 +118,8 @@ export function giveBack(
   const claim = unexpired(current, nowMs);
   if (!claim || claim.digest !== digest || claim.holders.get(holder) !== 'live') return claim;
   const rest = withoutHolder(claim, holder);
-  return rest.confirmed || rest.holders.size > 0 ? rest : undefined;
+  if (rest.confirmed || rest.holders.size > 0) return rest;
+  return rest.base && unexpired({ ...rest.base, confirmed: true, holders: new Map() }, nowMs);
 }
 
 /** The claim with this holder in it until it expires: only the same manifest may be tried again until then. */

@@ -109,6 +109,9 @@ t.test('lines that are no entries do no harm to those around them', async (t) =>
     `{"key":"a:v1","digest":"${two}","confirmed":false,"expiresAtMs":"soon"}`,
     `{"key":"a:v1","digest":"${two}","confirmed":"no","expiresAtMs":99999999999999}`,
     JSON.stringify(entry('a:v1')).repeat(2),
+    ...[1, null, { digest: one }, { digest: one, needs: [], expiresAtMs: 'soon' }].map((base) =>
+      JSON.stringify({ ...entry('a:v1', { digest: two }), base }),
+    ),
   ];
   for (const text of corrupted) {
     writeFileSync(path, `${line(entry('a:v1'))}${text}\n${line(entry('a:v2'))}`);

@@ -1,47 +1,22 @@
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
-import t, { type Test } from 'tap';
-import { ClaimsJournal } from '../../src/adapters/claims-journal.ts';
-import { InMemoryClaims } from '../../src/adapters/claims-memory.ts';
-import { steadyClock } from '../../src/adapters/clock.ts';
-import type { ClaimLifetimes } from '../../src/core/claim.ts';
+import t from 'tap';
 import type { ClaimRequest, ClaimStore, DeleteMark } from '../../src/core/ports.ts';
-import type { Digest, Repository, Tag } from '../../src/core/reference.ts';
+import type { Repository, Tag } from '../../src/core/reference.ts';
+import {
+  deleteOf,
+  inMemory,
+  layer,
+  long,
+  one,
+  request,
+  three,
+  two,
+  type Opener,
+} from '../fixtures/claim-stores.ts';
 import { startRedis } from '../fixtures/redis.ts';
 import { openOwnRedisClaims } from '../fixtures/redis-claims.ts';
-
-const one = `sha256:${'1'.repeat(64)}` as Digest;
-const two = `sha256:${'2'.repeat(64)}` as Digest;
-const layer = `sha256:${'a'.repeat(64)}` as Digest;
-const long: ClaimLifetimes = { leaseMs: 60_000, ttlMs: 120_000 };
-
-type Opener = (t: Test, lifetimes: ClaimLifetimes) => Promise<ClaimStore>;
-
-let files = 0;
-const inMemory: Opener = async (t, lifetimes) => {
-  const path = join(t.testdir(), `${++files}.journal`);
-  const claims = new InMemoryClaims(
-    lifetimes,
-    steadyClock,
-    await ClaimsJournal.open(path, steadyClock.nowMs()),
-  );
-  t.teardown(() => claims.close());
-  return claims;
-};
-
-function request(
-  holder: string,
-  parts: Partial<Omit<ClaimRequest, 'tags'>> & { tags?: readonly string[] } = {},
-): ClaimRequest {
-  const { repository = 'a/b' as Repository, digest = one, needs = [digest, layer] } = parts;
-  return { repository, digest, needs, holder, tags: (parts.tags ?? ['v1']) as Tag[] };
-}
-
-function deleteOf(id: string, target: Digest, repository = 'a/b'): DeleteMark {
-  return { id, target, repository: repository as Repository };
-}
 
 function suite(name: string, open: Opener): void {
   t.test(`${name}: set if absent, joined by the same manifest, and gone with its last holder`, async (t) => {
@@ -172,15 +147,16 @@ function suite(name: string, open: Opener): void {
   });
 
   t.test(`${name}: each delete has a mark of its own, that ends with its time`, async (t) => {
-    const claims = await open(t, { leaseMs: 300, ttlMs: 60_000 });
+    const claims = await open(t, { leaseMs: 100, ttlMs: 1_000 });
     await claims.mark(deleteOf('d1', layer));
     await claims.mark(deleteOf('d2', layer));
     await claims.unmark(deleteOf('d1', layer));
     t.match(await claims.claim(request('a')), { outcome: 'marked' });
-    t.ok(await claims.armMark(deleteOf('d2', layer)));
     await claims.mark(deleteOf('d3', one, 'c'));
-    await sleep(350);
-    t.match(await claims.claim(request('a')), { outcome: 'marked' }, 'armed: for its full time');
+    await sleep(600);
+    t.ok(await claims.armMark(deleteOf('d2', layer)), 'a walk takes longer than a claim is leased for');
+    await sleep(600);
+    t.match(await claims.claim(request('a')), { outcome: 'marked' }, 'armed: for its full time again');
     t.match(await claims.claim(request('a', { repository: 'c' as Repository })), { outcome: 'held' });
     t.notOk(await claims.armMark(deleteOf('d3', one, 'c')));
   });
@@ -203,7 +179,9 @@ suite('Redis', (t, lifetimes) => openOwnRedisClaims(t, redis, lifetimes));
 
 type Step = (claims: ClaimStore, repository: Repository) => Promise<unknown>;
 
-function stepsOf(parts: { holder: string; digest: Digest; tags: readonly string[] }): Record<string, Step> {
+type Who = { readonly tags: readonly string[] } & Pick<ClaimRequest, 'swaps'>;
+
+function stepsOf(parts: Who & Pick<ClaimRequest, 'holder' | 'digest'>): Record<string, Step> {
   const asked = (repository: Repository): ClaimRequest => request(parts.holder, { ...parts, repository });
   const mark = (repository: Repository): DeleteMark =>
     deleteOf(`delete of ${parts.digest}`, parts.digest, repository);
@@ -227,27 +205,23 @@ function stepsOf(parts: { holder: string; digest: Digest; tags: readonly string[
 const anyStep = fc
   .record({
     name: fc.constantFrom(
-      'claim',
-      'claim',
-      'claim',
-      'arm',
-      'arm',
-      'confirm',
-      'confirm',
-      'giveBack',
-      'leaveUnknown',
-      'mark',
-      'armMark',
-      'unmark',
+      ...['claim', 'claim', 'claim', 'arm', 'arm', 'confirm', 'confirm', 'giveBack', 'giveBack'],
+      ...['leaveUnknown', 'mark', 'armMark', 'unmark'],
     ),
     holder: fc.constantFrom('h1', 'h2', 'h3'),
-    digest: fc.constantFrom(one, two),
-    tags: fc.constantFrom<readonly string[]>(['v1'], ['v2'], ['v1', 'v2']),
+    digest: fc.constantFrom(one, two, three),
+    who: fc.constantFrom<Who>(
+      { tags: ['v1'] },
+      { tags: ['v2'] },
+      { tags: ['v1', 'v2'] },
+      { tags: ['v1'], swaps: true },
+      { tags: ['v2'], swaps: true },
+    ),
   })
-  .map(({ name, ...parts }) => ({
-    words: `${name} ${JSON.stringify(parts)}`,
-    step: stepsOf(parts)[name] as Step,
-  }));
+  .map(({ name, who, ...rest }) => {
+    const parts = { ...rest, ...who };
+    return { words: `${name} ${JSON.stringify(parts)}`, step: stepsOf(parts)[name] as Step };
+  });
 
 t.test('Redis and memory answer every history alike', async (t) => {
   const [inRedis, inThisProcess] = await Promise.all([openOwnRedisClaims(t, redis, long), inMemory(t, long)]);

@@ -115,3 +115,33 @@ t.test('those who are done make room for others', (t) => {
   });
   t.end();
 });
+
+function swappedIn(current: Claim | undefined, holder: string, nowMs = 0): Claim {
+  const joined = join(current, { ...manifest(two, holder), swaps: true }, nowMs, lifetimes);
+  if (joined.outcome !== 'held') throw new Error(joined.outcome);
+  return joined.claim;
+}
+
+t.test('a swap keeps what it takes the place of, and does not shorten its time', (t) => {
+  const confirmed = confirm(held(undefined, 'a'), one, 'a', 5_000, lifetimes);
+  const base = { digest: one, needs: [one], expiresAtMs: 125_000 };
+  const swapped = swappedIn(confirmed, 'b', 6_000);
+  t.match(swapped, { digest: two, confirmed: false, base, expiresAtMs: 125_000 });
+  t.same([...swapped.holders], [['b', 'live']], 'who confirmed before is no holder');
+  const late = swappedIn(confirmed, 'b', 124_999);
+  t.match(late, { base, expiresAtMs: 134_999 });
+  t.equal(swappedIn(confirmed, 'b', 125_000).base, undefined, 'its time is over');
+  t.equal(confirm(swapped, two, 'b', 7_000, lifetimes)?.base, undefined);
+  t.end();
+});
+
+t.test('what was confirmed before comes back for what is left of its own time', (t) => {
+  const confirmed = confirm(held(undefined, 'a'), one, 'a', 5_000, lifetimes);
+  const armed = arm(swappedIn(confirmed, 'b', 6_000), two, 'b', 20_000, lifetimes);
+  t.equal(armed?.expiresAtMs, 140_000);
+  const restored = { digest: one, needs: [one], confirmed: true, holders: new Map(), expiresAtMs: 125_000 };
+  t.same(giveBack(armed, two, 'b', 124_999), restored);
+  t.equal(giveBack(armed, two, 'b', 125_000), undefined);
+  t.match(giveBack(leaveUnknown(armed, two, 'b', 21_000), two, 'b', 22_000), { digest: two });
+  t.end();
+});

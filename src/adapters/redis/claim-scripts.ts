@@ -7,23 +7,26 @@ import type { Script } from './store.ts';
 //
 // KEYS: those of `attend`, index of the repository's claims, its marks, one claim for each tag.
 // ARGV: those of `attend`, then what `header` names.
-// A claim: digest, needs (JSON), confirmed, epoch, and `h:<holder>` = live | unknown | confirmed.
+// A claim: digest, needs (JSON), confirmed, epoch, and `h:<holder>` = live | unknown | confirmed; while it may take the
+// place of a base: base, base_needs, base_expires.
 
 const header = `
 ${attend}
 local digest, holder, needs, span, channel = ARGV[7], ARGV[8], ARGV[9], tonumber(ARGV[10]), ARGV[11]
-local index, marks, firstKey, firstTag = KEYS[4], KEYS[5], 5, 11
+local swaps = ARGV[12] == '1'
+local index, marks, firstKey, firstTag = KEYS[4], KEYS[5], 5, 12
 local tags = #KEYS - firstKey
 local function claimKey(i) return KEYS[firstKey + i] end
 local function tag(i) return ARGV[firstTag + i] end
 
--- Never shortened: what is on its way must be outlived.
-local function prolong(i, now)
-  local left = math.max(redis.call('PTTL', claimKey(i)), span)
+local function expireIn(i, left, now)
   redis.call('PEXPIRE', claimKey(i), left)
   redis.call('ZADD', index, now + left, tag(i))
   redis.call('PEXPIRE', index, math.max(redis.call('PTTL', index), left))
 end
+
+-- Never shortened: what is on its way must be outlived.
+local function prolong(i, now) expireIn(i, math.max(redis.call('PTTL', claimKey(i)), span), now) end
 
 local function tell(i) redis.call('PUBLISH', channel, claimKey(i)) end
 
@@ -31,6 +34,17 @@ local function drop(i)
   redis.call('DEL', claimKey(i))
   redis.call('ZREM', index, tag(i))
 end
+
+-- Whether anybody may still write its manifest.
+local function mayBeWritten(i)
+  local fields = redis.call('HGETALL', claimKey(i))
+  for f = 1, #fields, 2 do
+    if fields[f]:sub(1, 2) == 'h:' and fields[f + 1] ~= 'confirmed' then return true end
+  end
+  return false
+end
+
+local function forgetBase(i) redis.call('HDEL', claimKey(i), 'base', 'base_needs', 'base_expires') end
 
 local function holderState(i)
   local known, state = unpack(redis.call('HMGET', claimKey(i), 'digest', 'h:' .. holder))
@@ -86,9 +100,24 @@ export const leave: Script = {
 export const claim: Script = {
   name: 'claim',
   lua: `${header}${attended}
+-- With what is left of its time: look-ups may lag behind the base for as long.
+local function swap(i)
+  local its, itsNeeds = unpack(redis.call('HMGET', claimKey(i), 'digest', 'needs'))
+  for _, field in ipairs(redis.call('HKEYS', claimKey(i))) do
+    if field == 'confirmed' or field:sub(1, 2) == 'h:' then redis.call('HDEL', claimKey(i), field) end
+  end
+  local expires = now + redis.call('PTTL', claimKey(i))
+  redis.call('HSET', claimKey(i), 'digest', digest, 'needs', needs)
+  redis.call('HSET', claimKey(i), 'base', its, 'base_needs', itsNeeds, 'base_expires', expires)
+end
+
+local given = {}
 for i = 1, tags do
   local known, confirmed = unpack(redis.call('HMGET', claimKey(i), 'digest', 'confirmed'))
-  if known and known ~= digest then return { epoch, 'taken', tag(i), known, confirmed or '0' } end
+  if known and known ~= digest then
+    given[i] = swaps and confirmed == '1' and not mayBeWritten(i)
+    if not given[i] then return { epoch, 'taken', tag(i), known, not swaps and confirmed or '0' } end
+  end
 end
 if quarantine > 0 then return { epoch, 'quarantined', quarantine } end
 local target = marked(now)
@@ -109,15 +138,18 @@ for i = 1, tags do
   if open >= ${holderLimit} then return { epoch, 'crowded', tag(i) } end
   if open + #over < ${holderLimit} then finished[i] = {} end
 end
+local base
 for i = 1, tags do
   for _, field in ipairs(finished[i]) do redis.call('HDEL', claimKey(i), field) end
+  if given[i] then swap(i) end
   if redis.call('HSETNX', claimKey(i), 'digest', digest) == 1 then
     redis.call('HSET', claimKey(i), 'needs', needs, 'epoch', epoch)
   end
   redis.call('HSETNX', claimKey(i), 'h:' .. holder, 'live')
   prolong(i, now)
+  base = base or redis.call('HGET', claimKey(i), 'base')
 end
-return { epoch, 'held' }`,
+return { epoch, 'held', base or nil }`,
 };
 
 export const arm: Script = {
@@ -138,6 +170,7 @@ export const confirm: Script = {
 if not heldIn(epoch) then return { epoch, 'lost' } end
 for i = 1, tags do
   redis.call('HSET', claimKey(i), 'confirmed', '1', 'h:' .. holder, 'confirmed')
+  forgetBase(i)
   prolong(i, now)
   tell(i)
 end
@@ -147,14 +180,19 @@ return { epoch, 'confirmed' }`,
 export const giveBack: Script = {
   name: 'give back',
   lua: `${header}
+local function restoreBase(i)
+  local now = millis()
+  local base, its, expires = unpack(redis.call('HMGET', claimKey(i), 'base', 'base_needs', 'base_expires'))
+  if not base or tonumber(expires) <= now then return drop(i) end
+  redis.call('HSET', claimKey(i), 'digest', base, 'needs', its, 'confirmed', '1')
+  forgetBase(i)
+  expireIn(i, tonumber(expires) - now, now)
+end
+
 for i = 1, tags do
   if holderState(i) == 'live' then
     redis.call('HDEL', claimKey(i), 'h:' .. holder)
-    local holders = 0
-    for _, field in ipairs(redis.call('HKEYS', claimKey(i))) do
-      if field:sub(1, 2) == 'h:' then holders = holders + 1 end
-    end
-    if holders == 0 and redis.call('HGET', claimKey(i), 'confirmed') ~= '1' then drop(i) end
+    if redis.call('HGET', claimKey(i), 'confirmed') ~= '1' and not mayBeWritten(i) then restoreBase(i) end
     tell(i)
   end
 end

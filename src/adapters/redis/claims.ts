@@ -67,7 +67,7 @@ export class RedisClaims implements ClaimStore {
     const [outcome, ...rest] = await this.#change(claimScripts.claim, request, this.#lifetimes.leaseMs);
     switch (outcome) {
       case 'held':
-        return { outcome };
+        return typeof rest[0] === 'string' ? { outcome, base: rest[0] as Digest } : { outcome };
       case 'taken': {
         const [tag, digest, confirmed] = rest as [Tag, Digest, string];
         return { outcome, tag, digest, confirmed: confirmed === '1' };
@@ -119,7 +119,7 @@ export class RedisClaims implements ClaimStore {
   }
 
   async mark(mark: DeleteMark): Promise<MarkAnswer> {
-    const [outcome, found] = await this.#changeMark(markScripts.mark, mark, this.#lifetimes.leaseMs);
+    const [outcome, found] = await this.#changeMark(markScripts.mark, mark, this.#lifetimes.ttlMs);
     if (outcome === 'quarantined') return { outcome, leftMs: Number(found) };
     const claimed = (found as readonly [Tag, Digest, string][]).map(([tag, digest, needs]) => ({
       tag,
@@ -252,8 +252,9 @@ export class RedisClaims implements ClaimStore {
     return [this.#id, this.#epoch, this.#armed, randomUUID(), ttlMs, graceMs];
   }
 
-  #argsOf({ tags, digest, holder, needs }: ClaimRequest, spanMs: number): readonly (string | number)[] {
-    return [digest, holder, JSON.stringify(needs), spanMs, this.#channel, ...tags];
+  #argsOf(request: ClaimRequest, spanMs: number): readonly (string | number)[] {
+    const { tags, digest, holder, needs, swaps } = request;
+    return [digest, holder, JSON.stringify(needs), spanMs, this.#channel, swaps ? 1 : 0, ...tags];
   }
 }
 

@@ -25,8 +25,10 @@ set()
 redis.call('ZREMRANGEBYSCORE', index, '-inf', now)
 local claimed = {}
 for _, tag in ipairs(redis.call('ZRANGE', index, 0, -1)) do
-  local digest, needs = unpack(redis.call('HMGET', claimPrefix .. tag, 'digest', 'needs'))
+  local digest, needs, base, baseNeeds =
+    unpack(redis.call('HMGET', claimPrefix .. tag, 'digest', 'needs', 'base', 'base_needs'))
   if digest then table.insert(claimed, { tag, digest, needs or '[]' }) end
+  if base then table.insert(claimed, { tag, base, baseNeeds }) end
 end
 return { epoch, 'marked', claimed }`,
 };
