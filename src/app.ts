@@ -3,14 +3,14 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { steadyClock, wallClock } from './adapters/clock.ts';
-import { LedgeredTagFacts } from './adapters/ledgered-tag-facts.ts';
+import type { OwnAuthorization } from './adapters/patient-reader.ts';
 import { SwitchFile } from './adapters/switch-file.ts';
-import { UpstreamTagFacts, type OwnAuthorization } from './adapters/tag-facts.ts';
 import { Upstream } from './adapters/upstream.ts';
 import type { ImmutabilitySwitch } from './adapters/immutability-switch.ts';
 import type { Address } from './config/addresses.ts';
 import { wireAuth } from './app/auth.ts';
 import { Ending } from './app/ending.ts';
+import { wireFacts } from './app/facts.ts';
 import { openStore } from './app/store.ts';
 import type { Config, UpstreamCredentials } from './config/config.ts';
 import { adminServer } from './http/admin.ts';
@@ -19,6 +19,9 @@ import { lookUpMs } from './http/look-up.ts';
 import { observer } from './http/log.ts';
 import { passthrough } from './http/passthrough.ts';
 import { registryServer } from './http/server.ts';
+
+/** How long a repository is walked before something is deleted from it. */
+const walkMs = 20_000;
 
 /** How long running requests may go on once the end has been asked for. */
 const closeMs = 10_000;
@@ -51,8 +54,9 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
   const idleMs = config.upstream.idleTimeoutSeconds * 1000;
   const { url: origin, ca, credentials } = config.upstream;
 
+  const around = { clock, log, ending };
   const lifetimes = { leaseMs: lookUpMs, ttlMs: ttlSeconds * 1000 };
-  const { rules, claims, ledger, notes } = await openStore(config, lifetimes, { clock, log, ending });
+  const { rules, claims, ledger, tombstones, notes } = await openStore(config, lifetimes, around);
   watchSwitch(config, rules, log, ending);
   const upstream = new Upstream({ origin, ...(ca !== undefined && { ca }) });
   ending.add(() => upstream.close());
@@ -61,10 +65,22 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
     auth.close();
   });
   const own = auth.own ?? (credentials && ownAccount(credentials));
-  const facts = new LedgeredTagFacts(new UpstreamTagFacts(upstream, clock, own), ledger, clock, log);
+  const { facts, needs } = wireFacts({ upstream, own, clock, log, ledger, tombstones });
 
   const server = registryServer({
-    registry: { rules, claims, facts, clock, upstream, idleMs, putDeadlineMs, ...auth },
+    registry: {
+      rules,
+      claims,
+      facts,
+      needs,
+      tombstones,
+      clock,
+      upstream,
+      idleMs,
+      putDeadlineMs,
+      walkMs,
+      ...auth,
+    },
     tokens: auth.tokens,
     passthrough: passthrough(config.passthrough, origin, idleMs, ca),
     addressing: {

@@ -16,6 +16,13 @@ export class InMemoryLedger implements Ledger {
     return Promise.resolve(this.#entries.get(keyOf(repository, tag)));
   }
 
+  async recallAll(repository: Repository, tags: readonly Tag[]): Promise<ReadonlyMap<Tag, LedgerEntry>> {
+    const found = await Promise.all(
+      tags.map(async (tag) => [tag, await this.recall(repository, tag)] as const),
+    );
+    return new Map(found.filter((entry): entry is [Tag, LedgerEntry] => entry[1] !== undefined));
+  }
+
   note({ repository, tag, digest, seenMs, was }: Sighting): Promise<boolean> {
     const key = keyOf(repository, tag);
     const known = this.#entries.get(key);

@@ -7,11 +7,21 @@ import {
   tagPatternLanguage,
   type Pattern,
 } from '../core/pattern.ts';
-import type { ImmutableTagRule, Member, RepositoryRule, RuleSet, TagRule } from '../core/rule.ts';
+import {
+  referrersTreatments,
+  type ImmutableTagRule,
+  type Member,
+  type ReferrersTreatment,
+  type RepositoryRule,
+  type RuleSet,
+  type TagRule,
+} from '../core/rule.ts';
 import { SnapshotRefused, Spec } from './spec.ts';
 
 /** Goes up when a snapshot may hold what the versions before cannot read. */
-const format = 1;
+const format = 2;
+/** The ones before say less, in the same words. */
+const readableFormats = new Set([1, format]);
 
 /**
  * What rules say, as JSON. Patterns go as their sources.
@@ -70,7 +80,8 @@ export function readSnapshot(
   timeOf: (toldMs: number | undefined) => number,
 ): Omit<RuleSet, 'version'> {
   const root = new Spec(parseJson(text), 'snapshot', rootNames);
-  if (root.number('format') !== format) throw new SnapshotRefused('its format is of another version');
+  if (!readableFormats.has(root.number('format')))
+    throw new SnapshotRefused('its format is of another version');
   // Whoever wrote it compiled the patterns; only another language may take them for something else.
   const isOurLanguage = root.text('tagPatternLanguage') === tagPatternLanguage;
   const readers: Readers = { tagPattern: isOurLanguage ? checkedTagPattern : compileTagPattern, timeOf };
@@ -94,9 +105,10 @@ interface Readers {
 
 const rootNames = new Set(['format', 'tagPatternLanguage', 'repositoryRules', 'tagRules', 'members']);
 const levelNames = ['minimumAccessLevelForPush', 'minimumAccessLevelForDelete'] as const;
+const immutableNames = ['admitsFirstPushFromMs', 'tombstone'] as const;
 const repositoryRuleNames = new Set(['id', 'repositories', ...levelNames]);
 const tagRuleNames = new Set([
-  ...['id', 'kind', 'repositories', 'tags', 'excludedTags', 'admitsFirstPushFromMs'],
+  ...['id', 'kind', 'repositories', 'tags', 'excludedTags', 'referrers', ...immutableNames],
   ...levelNames,
 ]);
 const memberNames = new Set(['subject', 'group', 'repositories', 'accessLevel']);
@@ -109,18 +121,21 @@ function readRepositoryRule(spec: Spec): RepositoryRule {
 function readTagRule(spec: Spec, { tagPattern, timeOf }: Readers): TagRule {
   const repositories = spec.parseIfGiven('repositories', compileRepositoryPattern);
   const excludedTags = spec.parseIfGiven('excludedTags', tagPattern);
+  const referrers = spec.parseIfGiven('referrers', referrersTreatment);
   const selection = {
     id: spec.text('id'),
     ...(repositories && { repositories }),
     tags: spec.parse('tags', tagPattern),
     ...(excludedTags && { excludedTags }),
+    ...(referrers && { referrers }),
   };
   const kind = spec.text('kind');
-  if (kind === 'protected' && !spec.has('admitsFirstPushFromMs'))
+  if (kind === 'protected' && !immutableNames.some((name) => spec.has(name)))
     return { kind, ...selection, ...readLevels(spec) };
   if (kind !== 'immutable' || levelNames.some((name) => spec.has(name))) throw spec.refused('kind');
   const toldMs = spec.has('admitsFirstPushFromMs') ? spec.number('admitsFirstPushFromMs') : undefined;
-  return { kind, ...selection, admitsFirstPushFromMs: timeOf(toldMs) };
+  const tombstone = spec.has('tombstone') && spec.true('tombstone');
+  return { kind, ...selection, admitsFirstPushFromMs: timeOf(toldMs), ...(tombstone && { tombstone }) };
 }
 
 function readMember(spec: Spec): Member {
@@ -144,6 +159,12 @@ function readLevels(spec: Spec): Levels {
 
 function accessLevel(text: string): AccessLevel {
   if (isAccessLevel(text)) return text;
+  throw new SnapshotRefused('unknown');
+}
+
+function referrersTreatment(text: string): ReferrersTreatment {
+  const treatment = referrersTreatments.find((known) => known === text);
+  if (treatment !== undefined) return treatment;
   throw new SnapshotRefused('unknown');
 }
 

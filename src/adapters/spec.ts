@@ -40,6 +40,12 @@ export class Spec {
     return value;
   }
 
+  /** A name that says all by being there. */
+  true(name: string): true {
+    if (this.#fields[name] !== true) throw this.refused(name);
+    return true;
+  }
+
   list(name: string, namesOfItems: ReadonlySet<string>): readonly Spec[] {
     const value = this.#fields[name];
     if (!Array.isArray(value)) throw this.refused(name);

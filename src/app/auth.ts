@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { anonymousCallers } from '../adapters/anonymous-callers.ts';
-import type { OwnAuthorization } from '../adapters/tag-facts.ts';
+import type { OwnAuthorization } from '../adapters/patient-reader.ts';
 import { UpstreamGuard } from '../adapters/upstream-guard.ts';
 import type { Upstream } from '../adapters/upstream.ts';
 import type { AuthConfig } from '../config/auth.ts';

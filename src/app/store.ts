@@ -4,11 +4,12 @@ import { InMemoryClaims } from '../adapters/claims-memory.ts';
 import { lockFile } from '../adapters/file-lock.ts';
 import type { ImmutabilitySwitch } from '../adapters/immutability-switch.ts';
 import { RulesFile } from '../adapters/rules-file.ts';
+import { TombstonesFile } from '../adapters/tombstones-file.ts';
 import { wallClock } from '../adapters/clock.ts';
 import type { Config } from '../config/config.ts';
 import type { RedisConfig } from '../config/redis.ts';
 import type { ClaimLifetimes } from '../core/claim.ts';
-import type { ClaimStore, Clock, Ledger, RuleSource } from '../core/ports.ts';
+import type { ClaimStore, Clock, Ledger, RuleSource, Tombstones } from '../core/ports.ts';
 import type { Ending } from './ending.ts';
 
 /** What one process keeps to itself, and what replicas share. */
@@ -16,6 +17,7 @@ export interface Store {
   readonly rules: RuleSource & ImmutabilitySwitch;
   readonly claims: ClaimStore;
   readonly ledger: Ledger;
+  readonly tombstones: Tombstones;
   /** For operators; nothing of it keeps this process from serving. */
   readonly notes: () => Readonly<Record<string, string>>;
 }
@@ -49,12 +51,16 @@ async function openOwnStore(
     rules.close();
   });
   const { journalFile } = config.claims;
-  ending.add(await lockFile(journalFile));
+  ending.add(await lockFile(journalFile, 'claims.journal_file'));
   const journal = await ClaimsJournal.open(journalFile, clock.nowMs());
   const claims = new InMemoryClaims(lifetimes, clock, journal);
   ending.add(() => claims.close());
+  const { tombstoneFile } = config.immutability;
+  ending.add(await lockFile(tombstoneFile, 'immutability.tombstone_file'));
+  const tombstones = await TombstonesFile.open(tombstoneFile);
+  ending.add(() => tombstones.close());
   const { InMemoryLedger } = await import('../adapters/ledger-memory.ts');
-  return { rules, claims, ledger: new InMemoryLedger(), notes: () => ({}) };
+  return { rules, claims, ledger: new InMemoryLedger(), tombstones, notes: () => ({}) };
 }
 
 /** ioredis is loaded only where it is needed. */
@@ -64,12 +70,14 @@ async function openSharedStore(
   lifetimes: ClaimLifetimes,
   { clock, log, ending }: Surroundings,
 ): Promise<Store> {
-  const [{ connectRedis }, { SharedRules }, { RedisClaims }, { RedisLedger }] = await Promise.all([
-    import('../adapters/redis/redis-store.ts'),
-    import('../adapters/redis/rules.ts'),
-    import('../adapters/redis/claims.ts'),
-    import('../adapters/redis/ledger.ts'),
-  ]);
+  const [{ connectRedis }, { SharedRules }, { RedisClaims }, { RedisLedger }, { RedisTombstones }] =
+    await Promise.all([
+      import('../adapters/redis/redis-store.ts'),
+      import('../adapters/redis/rules.ts'),
+      import('../adapters/redis/claims.ts'),
+      import('../adapters/redis/ledger.ts'),
+      import('../adapters/redis/tombstones.ts'),
+    ]);
   const store = await connectRedis(redis, log);
   ending.add(() => store.close());
   const rules = await SharedRules.open({
@@ -91,5 +99,6 @@ async function openSharedStore(
     const seconds = Math.round((wallClock.nowMs() - sinceMs) / 1000);
     return { redis: isUp ? (claims.doubt() ?? 'ok') : `away for ${seconds} s` };
   };
-  return { rules, claims, ledger: new RedisLedger(store, clock), notes };
+  const tombstones = new RedisTombstones(store);
+  return { rules, claims, ledger: new RedisLedger(store, clock), tombstones, notes };
 }

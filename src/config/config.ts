@@ -28,6 +28,7 @@ export interface Config {
     readonly enabled: boolean;
     /** The config file, where it has the say: nothing beats it. */
     readonly file: string | undefined;
+    readonly tombstoneFile: string;
   };
   readonly claims: {
     readonly ttlSeconds: number;
@@ -61,7 +62,11 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
     rules: arrangeRules(values),
     redis: arrangeRedis(values),
     auth: arrangeAuth(values),
-    immutability: { enabled: values['immutability.enabled'], file: switchFile },
+    immutability: {
+      enabled: values['immutability.enabled'],
+      file: switchFile,
+      tombstoneFile: values['immutability.tombstone_file'],
+    },
     claims: {
       ttlSeconds: values['claims.ttl_seconds'],
       putDeadlineSeconds: values['claims.put_deadline_seconds'],

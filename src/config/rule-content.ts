@@ -17,7 +17,11 @@ export function contentOf(content: Nameless | Member): string {
     return `${who} is ${content.accessLevel} in ${content.repositories.source}`;
   }
   if ('kind' in content) {
-    const effect = content.kind === 'immutable' ? 'immutable' : levelsOf(content);
+    const effect = [
+      content.kind === 'immutable' ? 'immutable' : levelsOf(content),
+      ...(content.referrers ? [`referrers=${content.referrers}`] : []),
+      ...(content.kind === 'immutable' && content.tombstone ? ['tombstone'] : []),
+    ].join(' ');
     const except = content.excludedTags ? ` except ${visible(content.excludedTags.source)}` : '';
     const where = content.repositories ? ` in ${content.repositories.source}` : '';
     return `${effect} ${visible(content.tags.source)}${except}${where}`;

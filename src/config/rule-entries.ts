@@ -1,6 +1,13 @@
 import { accessLevels, isAccessLevel, type MinimumAccessLevel } from '../core/access-level.ts';
 import { compileRepositoryPattern, compileTagPattern, PatternError, type Pattern } from '../core/pattern.ts';
-import type { Member, RepositoryRule, TagRule } from '../core/rule.ts';
+import {
+  referrersTreatments,
+  type ImmutableTagRule,
+  type Member,
+  type ProtectedTagRule,
+  type RepositoryRule,
+  type TagRule,
+} from '../core/rule.ts';
 import { Invalid } from './complaints.ts';
 import type { Entry, Fields } from './entry.ts';
 import { contentOf, type Nameless } from './rule-content.ts';
@@ -27,8 +34,7 @@ export function readTagRule(entry: Entry, ids: RuleIds): TagRule | undefined {
     'repository_path_pattern',
     'tag_name_pattern',
     'tag_name_exclude_pattern',
-    ...levelKeys,
-    'immutable',
+    ...effectKeys,
     'enforcement',
   ]);
   if (!fields) return undefined;
@@ -102,24 +108,48 @@ function readLevels(fields: Fields<LevelKey>): Levels {
   };
 }
 
-type Effect =
-  (Levels & { readonly kind: 'protected' }) | { readonly kind: 'immutable'; admitsFirstPushFromMs: number };
+const effectKeys = [...levelKeys, 'immutable', 'referrers', 'tombstone'] as const;
+type EffectKey = (typeof effectKeys)[number];
+type Referrers = Pick<TagRule, 'referrers'>;
+type Effect = Omit<ProtectedTagRule, SelectionKey> | Omit<ImmutableTagRule, SelectionKey>;
+type SelectionKey = 'id' | 'repositories' | 'tags' | 'excludedTags';
 
-function readEffect(entry: Entry, fields: Fields<LevelKey | 'immutable'>): Effect {
+function readEffect(entry: Entry, fields: Fields<EffectKey>): Effect {
   const levels = readLevels(fields);
   const flag = fields.get('immutable');
   const immutable = flag?.boolean();
+  const referrers = readReferrers(fields);
+  const tombstone = fields.get('tombstone')?.boolean() === true;
   if (immutable === true) {
     if (givesLevels(fields))
       flag?.complain('is for everyone, so it takes no minimum levels; make two rules of it');
-    return { kind: 'immutable', admitsFirstPushFromMs: 0 };
+    return { kind: 'immutable', admitsFirstPushFromMs: 0, ...referrers, ...(tombstone && { tombstone }) };
   }
+  if (!flag || immutable === false) refuseWhereMovable(fields, referrers, tombstone);
   if (!givesLevels(fields)) {
     if (!flag) entry.complain(`restricts nothing; give immutable: true, or ${levelKeys.join(' or ')}`);
     if (immutable === false)
       flag?.complain(`false restricts nothing; write true, or give ${levelKeys.join(' or ')}`);
   }
-  return { kind: 'protected', ...levels };
+  return { kind: 'protected', ...levels, ...referrers };
+}
+
+/** To write the default down says nothing. */
+function readReferrers(fields: Fields<EffectKey>): Referrers {
+  const referrers = fields.get('referrers')?.oneOf(referrersTreatments);
+  return referrers === undefined || referrers === 'append_only' ? {} : { referrers };
+}
+
+/** A tag that may move promises nothing that could outlive it. */
+function refuseWhereMovable(fields: Fields<EffectKey>, { referrers }: Referrers, tombstone: boolean): void {
+  if (referrers === 'immutable')
+    fields
+      .get('referrers')
+      ?.complain(
+        'immutable is for rules with immutable: true; write append_only or mutable, or leave it out',
+      );
+  if (tombstone)
+    fields.get('tombstone')?.complain('true is for rules with immutable: true; add that, or leave it out');
 }
 
 function required<Name extends string>(entry: Entry, fields: Fields<Name>, name: Name): Entry | undefined {

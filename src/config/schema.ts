@@ -203,6 +203,11 @@ export const keys = {
     flag,
     'Whether immutable rules count: the switch for an emergency.',
   ),
+  'immutability.tombstone_file': defaulting(
+    './.tagwarden/tombstones',
+    path,
+    'Without redis.url: remembers for good what tags were under a rule with tombstone: true; the default is in the working directory.',
+  ),
   'claims.ttl_seconds': defaulting(
     '120',
     integer('SECONDS', 2, 86_400),

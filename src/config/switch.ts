@@ -8,6 +8,7 @@ export interface ConfiguredSwitch {
 }
 
 const sections = [...new Set(keyPaths.map((path) => path.replace(/\..*/, '')))];
+const names = keyPaths.flatMap((path) => (path.startsWith('immutability.') ? path.split('.').slice(1) : []));
 
 /**
  * Reads `immutability.enabled` out of a config file, and nothing else: in an emergency the switch must not wait for a
@@ -16,7 +17,7 @@ const sections = [...new Set(keyPaths.map((path) => path.replace(/\..*/, '')))];
 export function readSwitch(text: string): Outcome<ConfiguredSwitch> {
   return readDocument(text, (root) => {
     const section = root.fields(sections)?.get('immutability');
-    const enabled = section?.fields(['enabled'])?.get('enabled');
+    const enabled = section?.fields(names)?.get('enabled');
     const isEnabled = enabled ? enabled.boolean() : true;
     return isEnabled === undefined ? undefined : { isEnabled, isExplicit: enabled !== undefined };
   });

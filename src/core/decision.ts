@@ -1,4 +1,5 @@
-import { judgeDigestDelete, judgeRepository, judgeTag } from './judge-levels.ts';
+import { judgeDigestDelete, judgeReferrersDelete } from './judge-digest-delete.ts';
+import { judgeRepository, judgeTag } from './judge-levels.ts';
 import { judgeMove, judgeRemoval } from './judge-immutability.ts';
 import type { DeleteTag, Operation, PutManifest } from './operation.ts';
 import type { Repository, Tag } from './reference.ts';
@@ -26,13 +27,14 @@ export function decide(rules: RuleSet, operation: Operation, caller: Caller, fac
         judgeRepository(rules, operation.repository, caller, 'delete') ??
         judgeTag(rules, operation.repository, operation.tag, caller, 'delete') ??
         judgeRemoval(rules, operation, facts) ??
+        judgeReferrersDelete(rules, operation, caller, facts) ??
         allow
       );
     case 'deleteManifest':
     case 'deleteBlob':
       return (
         judgeRepository(rules, operation.repository, caller, 'delete') ??
-        judgeDigestDelete(rules, operation, caller) ??
+        judgeDigestDelete(rules, operation, caller, facts) ??
         allow
       );
     default:
@@ -55,6 +57,11 @@ export function immutableSince(rules: RuleSet, repository: Repository, tag: Tag)
     (rule) => !rules.tokenRules?.includes(rule),
   );
   return binding.length > 0 ? Math.min(...binding.map((rule) => rule.admitsFirstPushFromMs)) : undefined;
+}
+
+/** Whether a tag's name stays taken by its digest though the tag may vanish. */
+export function hasTombstone(rules: RuleSet, repository: Repository, tag: Tag): boolean {
+  return immutableRulesFor(rules, repository, tag).some((rule) => rule.tombstone);
 }
 
 /** A denial outweighs what could not be decided: waiting would not help. */

@@ -1,6 +1,6 @@
 import type { DeleteTag, PutManifest } from './operation.ts';
-import { abbreviateDigest, type Repository, type Tag } from './reference.ts';
-import { immutableRulesFor, type RuleSet } from './rule.ts';
+import { abbreviateDigest, type Digest, type Repository, type Tag } from './reference.ts';
+import { immutableRulesFor, type ImmutableTagRule, type RuleSet } from './rule.ts';
 import { denied, undecided, type Facts, type Refusal, type Stop, type TagFact } from './verdict.ts';
 
 // kaniko's --push-ignore-immutable-tag-errors looks for these words.
@@ -31,6 +31,8 @@ export function judgeMove(
     const detail = { repository, tag, rule: ruleIds[0], digest: fact.digest, pushed: facts.pushed };
     return denied(ruleIds, message, { ...detail, reason: kanikoWords });
   }
+  const buried = judgeReturn(matching, repository, tag, fact, facts.pushed);
+  if (buried) return buried;
   const waitMs = Math.max(...matching.map((rule) => rule.admitsFirstPushFromMs)) - facts.nowMs;
   if (waitMs <= 0) return undefined;
   const seconds = Math.ceil(waitMs / 1000);
@@ -39,6 +41,21 @@ export function judgeMove(
     message: `rule ${ruleIds.join(', ')} is new, and pushes from before it may still arrive; push ${repository}:${tag} again in ${seconds} s`,
     retryAfterSeconds: seconds,
   });
+}
+
+/** A tag that is gone leaves its name to the manifest that it was, where a rule says so. */
+function judgeReturn(
+  matching: readonly ImmutableTagRule[],
+  repository: Repository,
+  tag: Tag,
+  { was, isPushed }: TagFact & { readonly state: 'absent' },
+  pushed: Digest | undefined,
+): Stop | undefined {
+  const ruleIds = matching.filter((rule) => rule.tombstone).map((rule) => rule.id);
+  if (ruleIds.length === 0 || was === undefined || isPushed) return undefined;
+  const message = `tag is immutable; ${repository}:${tag} was ${abbreviateDigest(was)} and is gone; only the same manifest may come back (rule ${ruleIds.join(', ')})`;
+  const detail = { repository, tag, rule: ruleIds[0], digest: was, pushed };
+  return denied(ruleIds, message, { ...detail, reason: kanikoWords });
 }
 
 /** A delete of a tag under an immutable rule is answered here and never forwarded: absent now may be present then. */

@@ -1,12 +1,10 @@
 import { meets, rankOf, type AccessLevel, type MinimumAccessLevel } from './access-level.ts';
 import type { ErrorDetail } from './errors.ts';
-import type { DeleteDigest } from './operation.ts';
 import type { Repository, Tag } from './reference.ts';
 import {
   accessLevelIn,
   repositoryRulesFor,
   tagRulesFor,
-  tagRulesIn,
   type Caller,
   type RepositoryRule,
   type RuleSet,
@@ -14,9 +12,9 @@ import {
 } from './rule.ts';
 import { denied, type Stop } from './verdict.ts';
 
-type Action = 'push' | 'delete';
+export type Action = 'push' | 'delete';
 
-function minimumFor(rule: RepositoryRule | TagRule, action: Action): MinimumAccessLevel | undefined {
+export function minimumFor(rule: RepositoryRule | TagRule, action: Action): MinimumAccessLevel | undefined {
   if ('kind' in rule && rule.kind === 'immutable') return undefined;
   return action === 'push' ? rule.minimumAccessLevelForPush : rule.minimumAccessLevelForDelete;
 }
@@ -83,18 +81,4 @@ export function judgeTag(
   const verb = action === 'push' ? 'pushing' : 'deleting';
   const message = `tag protected; ${verb} ${repository}:${tag} ${unmet.because} (rule ${unmet.ruleId})`;
   return denied(unmet.ruleIds, message, { repository, tag, ...unmet.detail });
-}
-
-/** Registries delete a digest with every tag that needs it: refused wherever the caller may not delete some tag. */
-export function judgeDigestDelete(rules: RuleSet, operation: DeleteDigest, caller: Caller): Stop | undefined {
-  const { repository, digest } = operation;
-  const level = accessLevelIn(rules, repository, caller);
-  const restricting = tagRulesIn(rules, repository).filter(
-    (rule) => rule.kind === 'immutable' || !meets(level, rule.minimumAccessLevelForDelete ?? 'anonymous'),
-  );
-  if (restricting.length === 0) return undefined;
-  const ruleIds = restricting.map((rule) => rule.id);
-  const what = operation.kind === 'deleteBlob' ? 'blob' : 'manifest';
-  const message = `${what} may be needed by a protected tag of ${repository} (rule ${ruleIds.join(', ')}), so it cannot be deleted by digest`;
-  return denied(ruleIds, message, { repository, digest, rules: ruleIds });
 }

@@ -1,4 +1,5 @@
-import type { TagFact } from './verdict.ts';
+import type { ManifestNeeds } from './manifest.ts';
+import type { NeedFact, PartsFact, TagFact, TextFact } from './verdict.ts';
 import type { HeaderList } from './header-list.ts';
 import type { Digest, Repository, Tag } from './reference.ts';
 import type { Caller, RuleSet } from './rule.ts';
@@ -77,6 +78,8 @@ export interface Immutability {
   readonly sinceMs: number;
   /** We verified the caller ourselves, and so may deny without asking the upstream. */
   readonly mayRecall: boolean;
+  /** The name stays taken by its digest though the tag may vanish. */
+  readonly tombstone: boolean;
 }
 
 /** The upstream wants other credentials (401): its challenge goes back to the client, who can answer it. */
@@ -112,11 +115,14 @@ export interface ClaimRequest {
   readonly needs: readonly Digest[];
   /** Unique to the request: holders are ids, for a give-back that is sent twice must not count twice. */
   readonly holder: string;
+  /** May take the place of another manifest that was confirmed: only for a single tag that may grow. */
+  readonly swaps?: true;
 }
 
 export type ClaimAnswer =
-  | { readonly outcome: 'held' }
-  /** Another manifest has the tag: for good if confirmed, or until its request ends. */
+  /** `base`: what was confirmed before, whatever a look-up shows; absent: nothing is known. */
+  | { readonly outcome: 'held'; readonly base?: Digest }
+  /** Another manifest has the tag: for good if confirmed, or until its request ends; who swaps always waits for an end. */
   | { readonly outcome: 'taken'; readonly tag: Tag; readonly digest: Digest; readonly confirmed: boolean }
   /** More requests push this very manifest than are let in at once. */
   | { readonly outcome: 'crowded'; readonly tag: Tag }
@@ -136,7 +142,10 @@ export interface DeleteMark {
   readonly id: string;
 }
 
-/** What a push reserved, pending or confirmed: a delete must count it as protected. */
+/**
+ * What a push reserved, pending or confirmed: a delete must count it as protected. A tag whose confirmed manifest is
+ * about to be replaced has two: the old one may be what stays.
+ */
 export interface ClaimedManifest {
   readonly tag: Tag;
   readonly digest: Digest;
@@ -172,6 +181,17 @@ export interface ClaimStore {
   close(): Promise<void>;
 }
 
+/**
+ * Remembers for good what the tags were that a rule keeps the names of: the one digest that may come back where a tag
+ * vanishes behind our back. Both methods throw StoreAway where the store is shared and cannot be reached.
+ */
+export interface Tombstones {
+  recall(repository: Repository, tag: Tag): Promise<Digest | undefined>;
+  /** Of several digests the first one stays. When it resolves it is durable. */
+  bury(repository: Repository, tag: Tag, digest: Digest): Promise<void>;
+  close(): Promise<void>;
+}
+
 /** What the upstream was seen to show for an immutable tag. */
 export interface LedgerEntry {
   readonly digest: Digest;
@@ -200,6 +220,11 @@ export interface Ledger {
   /** @throws StoreAway */
   recall(repository: Repository, tag: Tag): Promise<LedgerEntry | undefined>;
   /**
+   * Of several tags at once, those that it knows.
+   * @throws StoreAway
+   */
+  recallAll(repository: Repository, tags: readonly Tag[]): Promise<ReadonlyMap<Tag, LedgerEntry>>;
+  /**
    * Whether it was noted; `firstSeenMs` is kept while the digest stays the same.
    * @throws StoreAway
    */
@@ -210,4 +235,55 @@ export interface Ledger {
    */
   forget(repository: Repository, tag: Tag, was: Digest): Promise<boolean>;
   close(): Promise<void>;
+}
+
+export interface NeedQuestion {
+  readonly repository: Repository;
+  /** What is to be deleted. */
+  readonly target: Digest;
+  /** It may be a manifest, which has a name by each algorithm and may refer to others; a blob has neither. */
+  readonly isManifest: boolean;
+  /** The rules that bind the caller: they say which tags matter. */
+  readonly rules: RuleSet;
+  /** As in TagQuestion. */
+  readonly asCaller: HeaderList;
+  /** We verified the caller ourselves: what one such caller is shown, others may be. */
+  readonly isVerified: boolean;
+  /** What is being pushed at the same time. */
+  readonly claimed: readonly ClaimedManifest[];
+  readonly withinMs: number;
+}
+
+export interface PartsQuestion {
+  readonly repository: Repository;
+  /** What a manifest lists as manifests. */
+  readonly children: readonly Digest[];
+  /** As in TagQuestion. */
+  readonly asCaller: HeaderList;
+  readonly withinMs: number;
+}
+
+export interface TextQuestion extends Omit<PartsQuestion, 'children'> {
+  readonly digest: Digest;
+}
+
+/** Who would miss something that is deleted. */
+export interface Needs {
+  /**
+   * What manifests need, at any depth: their parts, and the parts of these.
+   * @throws CredentialsRefused
+   */
+  partsOf(question: PartsQuestion): Promise<PartsFact>;
+  /**
+   * A manifest as text.
+   * @throws CredentialsRefused
+   */
+  textOf(question: TextQuestion): Promise<TextFact>;
+  /** Hears what a manifest needs that was pushed. Takes no time, and never fails. */
+  pushed(sha256: Digest, needs: ManifestNeeds): void;
+  /**
+   * As of a moment after the call.
+   * @throws CredentialsRefused
+   */
+  tagsNeeding(question: NeedQuestion): Promise<NeedFact>;
 }

@@ -21,15 +21,24 @@ export class RecentlyUsed<Value extends object> {
 
   /** What is kept for the key, or else is made for it now. */
   get(key: string, make: (key: string) => Value): Value {
-    const kept = this.#young.get(key);
+    const kept = this.find(key);
     if (kept) return kept;
-    const value = this.#old.get(key) ?? make(key);
-    this.#old.delete(key);
-    this.#keep(key, value);
+    const value = make(key);
+    this.keep(key, value);
     return value;
   }
 
-  #keep(key: string, value: Value): void {
+  find(key: string): Value | undefined {
+    const kept = this.#young.get(key);
+    if (kept) return kept;
+    const value = this.#old.get(key);
+    if (!value) return undefined;
+    this.#old.delete(key);
+    this.keep(key, value);
+    return value;
+  }
+
+  keep(key: string, value: Value): void {
     const weight = this.#weightOf(value);
     if (weight > this.#limit) return;
     if (this.#youngWeight + weight > this.#limit) {

@@ -1,6 +1,7 @@
 import { rankOf, type AccessLevel, type MinimumAccessLevel } from './access-level.ts';
 import type { Access } from './access.ts';
 import type { Pattern } from './pattern.ts';
+import { isReferrerTag } from './referrer-tag.ts';
 import type { Repository, Tag } from './reference.ts';
 import { indexOfMembers, indexOfRepositoryRules, indexOfTagRules } from './rule-index.ts';
 import type { TokenPatterns } from './token-rules.ts';
@@ -13,6 +14,10 @@ export interface RepositoryRule {
   readonly minimumAccessLevelForDelete?: MinimumAccessLevel;
 }
 
+export const referrersTreatments = ['append_only', 'immutable', 'mutable'] as const;
+/** What may become of the tags that hold what refers to an image: its signatures, attestations, bills of materials. */
+export type ReferrersTreatment = (typeof referrersTreatments)[number];
+
 interface TagSelection {
   readonly id: string;
   /** Absent: every repository. */
@@ -20,6 +25,8 @@ interface TagSelection {
   readonly tags: Pattern;
   /** Part of this rule alone: another rule that matches the tag still counts. */
   readonly excludedTags?: Pattern;
+  /** Of referrer tags that the rule matches, or whose image it protects; absent: `append_only`. */
+  readonly referrers?: ReferrersTreatment;
 }
 
 /** Keeps callers below a level from pushing or deleting the tags that it matches. */
@@ -37,6 +44,8 @@ export interface ImmutableTagRule extends TagSelection {
    * rule came into force made no claim and may still be on its way until then.
    */
   readonly admitsFirstPushFromMs: number;
+  /** Whether the name stays taken by its digest where the tag vanishes behind our back; absent: it does not. */
+  readonly tombstone?: true;
 }
 
 export type TagRule = ProtectedTagRule | ImmutableTagRule;
@@ -135,11 +144,28 @@ function withTokenRules(
   return tokenRules ? [...own, ...tokenRules.filter(covers)] : own;
 }
 
-/** The immutable rules that cover a tag; empty where it may move. */
+/** The immutable rules by which a tag may be created once and never moved; empty where it may. */
 export function immutableRulesFor(
   rules: RuleSet,
   repository: Repository,
   tag: Tag,
 ): readonly ImmutableTagRule[] {
-  return tagRulesFor(rules, repository, tag).filter((rule) => rule.kind === 'immutable');
+  const mayGrow = isReferrerTag(tag);
+  return tagRulesFor(rules, repository, tag).filter(
+    (rule): rule is ImmutableTagRule =>
+      rule.kind === 'immutable' && (!mayGrow || rule.referrers === 'immutable'),
+  );
+}
+
+/** The immutable rules by which a tag may grow and never shrink: one that holds what refers to a manifest. */
+export function growthRulesFor(
+  rules: RuleSet,
+  repository: Repository,
+  tag: Tag,
+): readonly ImmutableTagRule[] {
+  if (!isReferrerTag(tag)) return [];
+  return tagRulesFor(rules, repository, tag).filter(
+    (rule): rule is ImmutableTagRule =>
+      rule.kind === 'immutable' && (rule.referrers ?? 'append_only') === 'append_only',
+  );
 }

@@ -1,11 +1,27 @@
 import type { ErrorCode, ErrorDetail } from './errors.ts';
+import type { NeedingTag } from './need-graph.ts';
 import type { Digest, Tag } from './reference.ts';
 
 /** What is known of a tag at the upstream. `unknown` is never read as `absent`. */
 export type TagFact =
-  | { readonly state: 'absent' }
+  /** `was`: what it was before it vanished, where a rule keeps its name; `isPushed`: whether that is being pushed. */
+  | { readonly state: 'absent'; readonly was?: Digest; readonly isPushed?: boolean }
   /** `isPushed`: the tag already points to the manifest that is being pushed. */
   | { readonly state: 'present'; readonly digest: Digest; readonly isPushed: boolean }
+  | { readonly state: 'unknown'; readonly reason: string };
+
+/** What is known of who needs a digest. */
+export type NeedFact =
+  | { readonly state: 'known'; readonly tags: Iterable<NeedingTag> }
+  | { readonly state: 'unknown'; readonly reason: string };
+
+export type PartsFact =
+  | { readonly state: 'known'; readonly parts: readonly Digest[] }
+  | { readonly state: 'unknown'; readonly reason: string };
+
+export type TextFact =
+  | { readonly state: 'known'; readonly text: string }
+  | { readonly state: 'absent' }
   | { readonly state: 'unknown'; readonly reason: string };
 
 export interface Facts {
@@ -14,6 +30,8 @@ export interface Facts {
   readonly pushed?: Digest;
   /** Only of the tags that an immutable rule covers. */
   readonly tags: ReadonlyMap<Tag, TagFact>;
+  /** Of a digest that is to be deleted, where some tags of its repository are kept from that. */
+  readonly needing?: NeedFact;
 }
 
 /** A refusal in words: what happened, where, which rule, what now. */

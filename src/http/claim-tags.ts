@@ -8,6 +8,7 @@ import {
   type Clock,
   type PushedDigests,
   type TagFacts,
+  type Tombstones,
 } from '../core/ports.ts';
 import { abbreviateDigest, type Digest, type Tag } from '../core/reference.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
@@ -31,19 +32,38 @@ export interface Push {
 export interface CreateOncePorts {
   readonly claims: ClaimStore;
   readonly facts: TagFacts;
+  readonly tombstones: Pick<Tombstones, 'bury'>;
   readonly clock: Clock;
 }
 
 /** How long a push waits for another one of the same tag: well below the 30 s after which containerd gives up. */
 const waitMs = 5_000;
 const waitStepMs = 1_000;
-const markStepMs = 250;
+const markStepMs = 100;
 
 /** `withheld`: nothing can be claimed now, which `refusal` says, for pushes that cannot do without. */
 export type Claiming =
-  | { readonly kind: 'claimed' }
+  /** `base`: the digest that was confirmed before, where this claim may take its place. */
+  | { readonly kind: 'claimed'; readonly base?: Digest }
   | { readonly kind: 'refused'; readonly decision: Stop }
   | { readonly kind: 'withheld'; readonly refusal: Stop };
+
+/** A delete that was announced after the claim was made, and did not see it in time. */
+export const marked = { kind: 'marked' } as const;
+export type Marked = typeof marked;
+
+/** Tries again while a delete of something that a push needs is under way, for a while. */
+export async function untilUnmarked<Result extends { readonly kind: string }>(
+  clock: Clock,
+  attempt: () => Promise<Result | Marked>,
+): Promise<Exclude<Result, Marked> | { readonly kind: 'refused'; readonly decision: Stop }> {
+  for (const endMs = clock.nowMs() + waitMs; ;) {
+    const result = await attempt();
+    if (result.kind !== 'marked') return result as Exclude<Result, Marked>;
+    if (clock.nowMs() >= endMs) return { kind: 'refused', decision: busy(aDeleteIsUnderWay) };
+    await clock.sleep(markStepMs);
+  }
+}
 
 /** Claims all tags or none; waits a while for a push of another manifest, or a delete, that is under way. */
 export async function claimTags(push: Push, claim: ClaimRequest, ports: CreateOncePorts): Promise<Claiming> {
@@ -55,7 +75,7 @@ export async function claimTags(push: Push, claim: ClaimRequest, ports: CreateOn
     const leftMs = endMs - clock.nowMs();
     switch (answer.outcome) {
       case 'held':
-        return { kind: 'claimed' };
+        return { kind: 'claimed', ...(answer.base !== undefined && { base: answer.base }) };
       case 'crowded':
         return refused(busy(`too many pushes of this manifest to ${placeOf(push, answer.tag)} at once`));
       case 'quarantined':
@@ -69,7 +89,13 @@ export async function claimTags(push: Push, claim: ClaimRequest, ports: CreateOn
       case 'taken': {
         const denial = answer.confirmed
           ? denialBy(push, answer.tag, { state: 'present', digest: answer.digest, isPushed: false }, ports)
-          : await waitForOther(push, answer.tag, Math.min(leftMs, waitStepMs), isFirst, ports);
+          : await waitForOther(
+              push,
+              answer.tag,
+              Math.min(leftMs, waitStepMs),
+              isFirst || claim.swaps === true,
+              ports,
+            );
         if (denial) return refused(denial);
       }
     }
@@ -81,7 +107,7 @@ async function waitForOther(
   push: Push,
   tag: Tag,
   leftMs: number,
-  isFirst: boolean,
+  isUnasked: boolean,
   ports: CreateOncePorts,
 ): Promise<Stop | undefined> {
   const { claims, facts } = ports;
@@ -89,7 +115,7 @@ async function waitForOther(
   if (leftMs <= 0) return busy(`another push to ${placeOf(push, tag)} is under way`);
   // Listened for from now on: it may change while the upstream is asked.
   const changed = claims.changed(repository, tag, leftMs);
-  if (!isFirst) {
+  if (!isUnasked) {
     // A claim whose confirmation was lost is as good as confirmed once its digest is there.
     const question = { repository, tag, asCaller: push.asCaller, pushed: push.pushed };
     const fact = await facts.lookUp({ ...question, withinMs: leftMs });
@@ -145,17 +171,19 @@ function deleteUnderWay(target: Digest): string {
 }
 
 /** 429 rather than 503: clients print its message, and crane, oras and containerd try again. */
-function busy(message: string): Stop {
+export function busy(message: string): Stop {
   return stop('TOOMANYREQUESTS', message);
 }
 
-function stop(code: 'UNAVAILABLE' | 'TOOMANYREQUESTS', message: string, retryAfterSeconds = 5): Stop {
+export function stop(code: 'UNAVAILABLE' | 'TOOMANYREQUESTS', message: string, retryAfterSeconds = 5): Stop {
   return {
     effect: 'undecided',
     ruleIds: [],
     refusal: { code, message: `${message}; try again`, retryAfterSeconds },
   };
 }
+
+const aDeleteIsUnderWay = 'a delete of something that this manifest needs is under way';
 
 const storeAway = stop(
   'UNAVAILABLE',
@@ -165,6 +193,5 @@ const storeAway = stop(
 /** Why a claim that was held may not be used. */
 export const notArmed = {
   lost: stop('UNAVAILABLE', 'the look-ups took longer than the claim lasted'),
-  marked: busy('a delete of something that this manifest needs is under way'),
   away: storeAway,
 } as const;

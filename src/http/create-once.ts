@@ -1,15 +1,22 @@
+import { hasTombstone } from '../core/decision.ts';
 import type { PutManifest } from '../core/operation.ts';
+import type { ClaimRequest } from '../core/ports.ts';
 import type { Stop } from '../core/verdict.ts';
-import { isTag } from '../core/reference.ts';
+import { isTag, type Tag } from '../core/reference.ts';
 import { lookUpTags } from './look-up.ts';
+import { isDefiniteRefusal } from './relay.ts';
 import {
   away,
   claimOf,
   claimTags,
   decideWith,
   lookUpAll,
+  marked,
   notArmed,
+  untilUnmarked,
+  type Claiming,
   type CreateOncePorts,
+  type Marked,
   type Push,
 } from './claim-tags.ts';
 
@@ -25,14 +32,11 @@ export type PutOutcome<Answer> =
 
 export type Put<Answer> = (operation: PutManifest) => Promise<PutOutcome<Answer>>;
 
-/** `unacknowledged`: the upstream took it, but the claim was lost meanwhile, so that nobody may be told so. */
+/** `unacknowledged`: the upstream took it, but its claim or its tombstone is not sure, so that nobody may be told so. */
 export type PushResult<Answer> =
   | { readonly kind: 'refused'; readonly decision: Stop }
   | { readonly kind: 'sent'; readonly outcome: PutOutcome<Answer> }
   | { readonly kind: 'unacknowledged' };
-
-/** Answers that promise that the manifest was not, and will not be, committed. */
-const definiteRefusals = new Set([400, 401, 403, 404, 405, 413, 415]);
 
 /**
  * Pushes a manifest to tags that may be created once: claim, ask, arm, put, settle. Every step is there because two
@@ -44,27 +48,40 @@ export async function pushOnce<Answer>(
   put: Put<Answer>,
   ports: CreateOncePorts,
 ): Promise<PushResult<Answer>> {
+  const readiness = await untilUnmarked(ports.clock, () => makeReady(push, ports));
+  switch (readiness.kind) {
+    case 'refused':
+      return readiness;
+    case 'withheld':
+      return pushUnclaimed(push, readiness.refusal, put, ports);
+    case 'claimed': {
+      const outcome = await sent(put, push.operation);
+      return (await settle(push, outcome, ports)) ? { kind: 'sent', outcome } : { kind: 'unacknowledged' };
+    }
+  }
+}
+
+/** Claims, asks and arms: what is `claimed` may be sent at once. */
+async function makeReady(push: Push, ports: CreateOncePorts): Promise<Claiming | Marked> {
   const { claims } = ports;
   const claim = claimOf(push, push.tags);
   const claiming = await claimTags(push, claim, ports);
-  if (claiming.kind === 'refused') return claiming;
-  if (claiming.kind === 'withheld') return pushUnclaimed(push, claiming.refusal, put, ports);
-
+  if (claiming.kind !== 'claimed') return claiming;
   let isArmed = false;
   try {
     const decision = decideWith(push, await lookUpAll(push, ports), ports);
     if (decision.effect !== 'allow') return { kind: 'refused', decision };
     const arming = await claims.arm(claim).catch(away);
+    if (arming === 'marked') return marked;
     if (arming !== 'armed') return { kind: 'refused', decision: notArmed[arming] };
     isArmed = true;
+    return claiming;
   } finally {
     if (!isArmed) await claims.giveBack(claim);
   }
-  const outcome = await sent(put, push.operation);
-  return (await settle(push, outcome, ports)) ? { kind: 'sent', outcome } : { kind: 'unacknowledged' };
 }
 
-function sent<Answer>(put: Put<Answer>, operation: PutManifest): Promise<PutOutcome<Answer>> {
+export function sent<Answer>(put: Put<Answer>, operation: PutManifest): Promise<PutOutcome<Answer>> {
   return put(operation).catch((error: unknown) => ({ kind: 'lost', error: error as Error }));
 }
 
@@ -93,21 +110,27 @@ function withoutTags({ operation, tags, pushed }: Push): PutManifest {
 }
 
 /** Whether a success may be passed on: only while every claim is still ours, and now confirmed. */
-async function settle<Answer>(
-  push: Push,
-  outcome: PutOutcome<Answer>,
-  ports: CreateOncePorts,
+function settle<Answer>(push: Push, outcome: PutOutcome<Answer>, ports: CreateOncePorts): Promise<boolean> {
+  if (outcome.kind === 'answered' && isSuccess(outcome)) return settleCreated(push, outcome.tags, ports);
+  return settleAs(claimOf(push, push.tags), outcome, ports);
+}
+
+/** The same for a claim of whatever tags, which a success creates all. */
+export async function settleAs(
+  claim: ClaimRequest,
+  outcome: PutOutcome<unknown>,
+  { claims }: Pick<CreateOncePorts, 'claims'>,
 ): Promise<boolean> {
-  const { claims } = ports;
-  const claim = claimOf(push, push.tags);
-  if (outcome.kind === 'answered' && outcome.status >= 200 && outcome.status < 300) {
-    return settleCreated(push, outcome.tags, ports);
-  }
+  if (isSuccess(outcome)) return (await claims.confirm(claim).catch(away)) === true;
   const isDefinite =
-    outcome.kind === 'answered' ? definiteRefusals.has(outcome.status) : outcome.kind === 'notSent';
+    outcome.kind === 'answered' ? isDefiniteRefusal(outcome.status) : outcome.kind === 'notSent';
   if (isDefinite) await claims.giveBack(claim);
   else await claims.leaveUnknown(claim);
   return true;
+}
+
+export function isSuccess(outcome: PutOutcome<unknown>): boolean {
+  return outcome.kind === 'answered' && outcome.status >= 200 && outcome.status < 300;
 }
 
 /** Of several `?tag=` only those count that the upstream names in OCI-Tag (end-7b); it is asked about the others. */
@@ -126,5 +149,17 @@ async function settleCreated(push: Push, named: readonly string[], ports: Create
   if (created.length === 0) return true;
   if ((await claims.confirm(claimOf(push, created)).catch(away)) !== true) return false;
   facts.created(repository, created, pushed.sha256);
-  return true;
+  return buryAll(push, created, ports);
+}
+
+/** Whether it is sure that no other manifest can take the names that a rule keeps: only then may the client be told. */
+async function buryAll(
+  { rules, operation: { repository }, pushed }: Push,
+  created: readonly Tag[],
+  { tombstones }: CreateOncePorts,
+): Promise<boolean> {
+  const kept = created.filter((tag) => hasTombstone(rules, repository, tag));
+  if (kept.length === 0) return true;
+  const buried = Promise.all(kept.map((tag) => tombstones.bury(repository, tag, pushed.sha256)));
+  return (await buried.catch(away)) !== 'away';
 }

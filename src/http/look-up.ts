@@ -1,8 +1,11 @@
-import { immutableSince } from '../core/decision.ts';
+import { hasTombstone, immutableSince } from '../core/decision.ts';
+import { headerValues, type HeaderList } from '../core/header-list.ts';
 import type { Immutability, TagQuestion, TagFacts } from '../core/ports.ts';
 import type { Repository, Tag } from '../core/reference.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import type { TagFact } from '../core/verdict.ts';
+import type { Exchange } from './exchange.ts';
+import { provenanceHeaders } from './headers.ts';
 
 /** How long the upstream may take to answer look-ups, their retries included: as long as a claim is leased for. */
 export const lookUpMs = 10_000;
@@ -40,5 +43,13 @@ function immutabilityOf(
   { rules, caller }: Asking,
 ): Immutability | undefined {
   const sinceMs = immutableSince(rules, repository, tag);
-  return sinceMs === undefined ? undefined : { sinceMs, mayRecall: caller.granted !== undefined };
+  if (sinceMs === undefined) return undefined;
+  const mayRecall = caller.granted !== undefined;
+  return { sinceMs, mayRecall, tombstone: hasTombstone(rules, repository, tag) };
+}
+
+/** The caller's credentials and the host that the caller addressed: a look-up sees what the caller would see. */
+export function lookUpHeaders({ req, addressed }: Exchange): HeaderList {
+  const authorization = headerValues(req.rawHeaders, 'authorization');
+  return [...authorization.flatMap((value) => ['Authorization', value]), ...provenanceHeaders(addressed)];
 }

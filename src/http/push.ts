@@ -1,22 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { digestsOf } from '../adapters/digests.ts';
-import { UpstreamFailure, type Upstream, type UpstreamAnswer } from '../adapters/upstream.ts';
+import type { Upstream, UpstreamAnswer } from '../adapters/upstream.ts';
 import { tagsToLookUp } from '../core/decision.ts';
 import { RegistryError } from '../core/errors.ts';
-import { headerValues, type HeaderList } from '../core/header-list.ts';
-import { digestsNamedIn } from '../core/manifest.ts';
+import { headerValues } from '../core/header-list.ts';
+import { guardsDeletes } from '../core/judge-digest-delete.ts';
+import { readNeeds } from '../core/manifest.ts';
 import { printOperation, type PutManifest } from '../core/operation.ts';
-import type { PushedDigests } from '../core/ports.ts';
-import type { Digest } from '../core/reference.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import { readWhole } from './body.ts';
-import type { CreateOncePorts } from './claim-tags.ts';
-import { pushOnce, type PutOutcome } from './create-once.ts';
+import { pushAnnounced } from './announced-push.ts';
+import type { Push } from './claim-tags.ts';
+import { isSuccess, pushOnce, type Put, type PushResult, type PutOutcome } from './create-once.ts';
 import { inviteBody, type Exchange } from './exchange.ts';
-import { provenanceHeaders, requestHeaders, responseHeaders } from './headers.ts';
+import { growingTag, pushGrowing, type GrowPorts } from './grow.ts';
+import { requestHeaders } from './headers.ts';
+import { lookUpHeaders, lookUpMs } from './look-up.ts';
 import { refusalError } from './refusal.ts';
+import { noAnswer, relay, sendWrite } from './relay.ts';
 
-export interface PushPorts extends CreateOncePorts {
+export interface PushPorts extends GrowPorts {
   readonly upstream: Upstream;
   readonly idleMs: number;
   /** How long one PUT of a manifest may take; a claim outlives it. */
@@ -44,16 +47,14 @@ export async function pushManifest(
   const rules = rulesNow();
   const put = (what: PutManifest): Promise<PutOutcome<UpstreamAnswer>> =>
     putManifest(exchange, what, body, ports);
-  const tags = tagsToLookUp(rules, operation);
-  if (tags.length === 0) {
-    relay(exchange, await put(operation), ports.upstream);
+  if (!guardsDeletes(rules, operation.repository)) {
+    relayOutcome(exchange, await put(operation), ports.upstream);
     return;
   }
-  refuseSigned(body);
-  const asCaller = lookUpHeaders(exchange);
-  const pushed = digestsOf(body);
-  const push = { rules, operation, caller, tags, pushed, needs: needsOf(operation, pushed, body), asCaller };
-  const result = await pushOnce({ ...push, holder: randomUUID() }, put, ports);
+  const tags = tagsToLookUp(rules, operation);
+  if (tags.length > 0) refuseSigned(body);
+  const push = await prepared(exchange, { rules, operation, caller, tags }, body, ports);
+  const result = await pushAs(push, body, put, ports);
   switch (result.kind) {
     case 'refused':
       throw refusalError(result.decision);
@@ -63,20 +64,46 @@ export async function pushManifest(
         retryAfterSeconds: 5,
       });
     case 'sent':
-      relay(exchange, result.outcome, ports.upstream);
+      if (isSuccess(result.outcome)) ports.needs.pushed(push.pushed.sha256, readNeeds(body.toString()));
+      relayOutcome(exchange, result.outcome, ports.upstream);
   }
 }
 
-/** Its own name too, by SHA-256 and as the client calls it: a registry may know it by either. */
-function needsOf({ reference }: PutManifest, { sha256 }: PushedDigests, body: Buffer): readonly Digest[] {
-  const given = 'digest' in reference ? [reference.digest] : [];
-  return [...new Set([sha256, ...given, ...digestsNamedIn(body.toString())])];
+/** Once, or only by adding to what is there, or like any other. */
+async function pushAs<Answer>(
+  push: Push,
+  body: Buffer,
+  put: Put<Answer>,
+  ports: PushPorts,
+): Promise<PushResult<Answer>> {
+  const growing = await growingTag(push, ports);
+  if (growing && 'effect' in growing) return { kind: 'refused', decision: growing };
+  if (growing) return pushGrowing(push, growing, body.toString(), put, ports);
+  return push.tags.length > 0 ? pushOnce(push, put, ports) : pushAnnounced(push, put, ports);
 }
 
-/** The caller's credentials and the host that the caller addressed: a look-up sees what the caller would see. */
-export function lookUpHeaders({ req, addressed }: Exchange): HeaderList {
-  const authorization = headerValues(req.rawHeaders, 'authorization');
-  return [...authorization.flatMap((value) => ['Authorization', value]), ...provenanceHeaders(addressed)];
+/** With all that no delete may take away from it meanwhile. */
+async function prepared(
+  exchange: Exchange,
+  push: Pick<Push, 'rules' | 'operation' | 'caller' | 'tags'>,
+  body: Buffer,
+  { needs }: PushPorts,
+): Promise<Push> {
+  const { repository, reference } = push.operation;
+  const asCaller = lookUpHeaders(exchange);
+  const pushed = digestsOf(body);
+  const { children, blobs } = readNeeds(body.toString());
+  const parts = await needs.partsOf({ repository, children, asCaller, withinMs: lookUpMs });
+  // Its own name too, by SHA-256 and as the client calls it: a registry may know it by either.
+  const given = 'digest' in reference ? [reference.digest] : [];
+  const all = [
+    pushed.sha256,
+    ...given,
+    ...children,
+    ...blobs,
+    ...(parts.state === 'known' ? parts.parts : []),
+  ];
+  return { ...push, pushed, needs: [...new Set(all)], asCaller, holder: randomUUID() };
 }
 
 async function readManifest(exchange: Exchange, idleMs: number): Promise<Buffer> {
@@ -115,39 +142,13 @@ async function putManifest(
 ): Promise<PutOutcome<UpstreamAnswer>> {
   const headers = [...requestHeaders(received, addressed), 'Content-Length', String(body.length)];
   const request = { ...printOperation(operation), headers, body };
-  try {
-    const answer = await upstream.ask(request, putDeadlineMs, answerLimitBytes);
-    const tags = headerValues(answer.headers, 'oci-tag').flatMap((value) => value.split(','));
-    return { kind: 'answered', status: answer.status, tags: tags.map((tag) => tag.trim()), answer };
-  } catch (error) {
-    if (!(error instanceof UpstreamFailure)) throw error;
-    return { kind: error.sent ? 'lost' : 'notSent', error };
-  }
+  const answer = await sendWrite(() => upstream.ask(request, putDeadlineMs, answerLimitBytes));
+  if ('kind' in answer) return answer;
+  const tags = headerValues(answer.headers, 'oci-tag').flatMap((value) => value.split(','));
+  return { kind: 'answered', status: answer.status, tags: tags.map((tag) => tag.trim()), answer };
 }
 
-function relay({ res, addressed }: Exchange, outcome: PutOutcome<UpstreamAnswer>, upstream: Upstream): void {
-  if (outcome.kind !== 'answered') throw failure(outcome);
-  const { status, headers, body } = outcome.answer;
-  if (status >= 300 && status < 400) {
-    throw new RegistryError('UNAVAILABLE', { status: 502, message: 'the upstream redirected a write' });
-  }
-  const rewriting = { addressed, upstreamOrigin: upstream.origin, isWrite: true };
-  res.writeHead(status, responseHeaders(headers, status, rewriting));
-  res.end(body);
-}
-
-function failure({ kind, error }: { kind: 'notSent' | 'lost'; error: Error }): RegistryError {
-  if (kind === 'notSent') {
-    return new RegistryError('UNAVAILABLE', {
-      status: 502,
-      message: 'the upstream registry is gone',
-      cause: error,
-    });
-  }
-  const timedOut = error instanceof UpstreamFailure && error.timedOut;
-  return new RegistryError('UNAVAILABLE', {
-    status: timedOut ? 504 : 502,
-    message: 'the upstream registry did not answer, and may yet store the manifest; push it again',
-    cause: error,
-  });
+function relayOutcome(exchange: Exchange, outcome: PutOutcome<UpstreamAnswer>, upstream: Upstream): void {
+  if (outcome.kind !== 'answered') throw noAnswer(outcome, 'and may yet store the manifest; push it again');
+  relay(exchange, outcome.answer, upstream);
 }

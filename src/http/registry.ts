@@ -7,13 +7,14 @@ import type { Callers, RuleSource } from '../core/ports.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import { bindToken } from '../core/token-rules.ts';
 import { authorize, type TokenService } from './authorize.ts';
+import { deleteNeeded, type DeletePorts, type Deleting } from './delete-digest.ts';
 import type { Exchange } from './exchange.ts';
 import { forward } from './forward.ts';
-import { lookUpTags } from './look-up.ts';
-import { lookUpHeaders, pushManifest, type PushPorts } from './push.ts';
+import { lookUpHeaders, lookUpTags } from './look-up.ts';
+import { pushManifest, type PushPorts } from './push.ts';
 import { refusalError } from './refusal.ts';
 
-export interface RegistryPorts extends PushPorts {
+export interface RegistryPorts extends PushPorts, DeletePorts {
   readonly rules: RuleSource;
   readonly callers: Callers;
   readonly tokenService: TokenService;
@@ -58,7 +59,12 @@ export async function serveRegistry(
       // The rules may have changed by the time its body is here.
       return pushManifest(exchange, operation, caller, () => judge().rules, ports);
     case 'deleteTag':
-      return deleteTag(exchange, operation, rules, caller, ports);
+      if (tagsToLookUp(rules, operation).length > 0)
+        return deleteTag(exchange, operation, rules, caller, ports);
+      return deleteUnneeded(exchange, operation, caller, { decision, judge }, ports);
+    case 'deleteManifest':
+    case 'deleteBlob':
+      return deleteUnneeded(exchange, operation, caller, { decision, judge }, ports);
     default:
       return forwardAllowed(exchange, operation, decision, ports);
   }
@@ -96,6 +102,18 @@ function forwardAllowed(
 ): Promise<void> {
   if (decision.effect !== 'allow') throw refusalError(decision);
   return forward(exchange, operation, upstream, idleMs);
+}
+
+/** At once where nobody is kept from deleting anything in the repository. */
+function deleteUnneeded(
+  exchange: Exchange,
+  operation: Deleting,
+  caller: Caller,
+  { decision, judge }: { readonly decision: Decision; readonly judge: () => Judgement },
+  ports: RegistryPorts,
+): Promise<void> {
+  if (decision.effect === 'allow') return forwardAllowed(exchange, operation, decision, ports);
+  return deleteNeeded(exchange, operation, caller, () => judge().rules, ports);
 }
 
 async function deleteTag(

@@ -49,6 +49,7 @@ function readsLate(ledger: Ledger, { passed }: { readonly passed: Promise<void> 
       await passed;
       return ledger.recall(...place);
     },
+    recallAll: (...places) => ledger.recallAll(...places),
     note: (sighting) => ledger.note(sighting),
     forget: (...which) => ledger.forget(...which),
     close: () => ledger.close(),
@@ -131,7 +132,7 @@ t.test('what the ledger took of the time is not given to the upstream', async (t
 
 function broken(error: Error): Ledger {
   const fail = (): Promise<never> => Promise.reject(error);
-  return { recall: fail, note: fail, forget: fail, close: () => Promise.resolve() };
+  return { recall: fail, recallAll: fail, note: fail, forget: fail, close: () => Promise.resolve() };
 }
 
 t.test('without a ledger a look-up is what it is without one', async (t) => {

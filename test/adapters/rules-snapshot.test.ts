@@ -34,6 +34,26 @@ t.test('what is written is read as it was', (t) => {
   t.end();
 });
 
+t.test('what only some rules say is written and read too', (t) => {
+  const kept = { ...immutableTags('i', '^v', { tombstone: true }), referrers: 'mutable' as const };
+  const owned = { ...protectedTags('p', 'main', { push: 'owner' }), referrers: 'mutable' as const };
+  const rules = ruleSet({ tagRules: [kept, owned, immutableTags('plain', '^w')] });
+  const { tagRules } = readSnapshot(
+    writeSnapshot(rules, (rule) => rule.admitsFirstPushFromMs),
+    timeOf,
+  );
+  t.match(tagRules, [{ referrers: 'mutable', tombstone: true }, { referrers: 'mutable' }, {}]);
+  t.notOk(tagRules[2] && ('referrers' in tagRules[2] || 'tombstone' in tagRules[2]), 'absent stays absent');
+  t.equal(fingerprintOf(ruleSet({ tagRules })), fingerprintOf(rules));
+  t.end();
+});
+
+t.test('a snapshot from before those is read', (t) => {
+  const old = `{"format":1,"tagPatternLanguage":"re2","repositoryRules":[],"tagRules":[{"admitsFirstPushFromMs":5,"excludedTags":"rc","id":"i","kind":"immutable","repositories":"a","tags":"^v"}],"members":[]}`;
+  t.match(readSnapshot(old, timeOf).tagRules, [{ id: 'i', kind: 'immutable', admitsFirstPushFromMs: 5 }]);
+  t.end();
+});
+
 t.test('what rules say has one form, whatever made them', (t) => {
   const one = immutableTags('i', '^v', { repositories: 'a', except: 'rc', admitsFirstPushFromMs: 5 });
   const reversed = Object.fromEntries(Object.entries(one).reverse()) as unknown as typeof one;
@@ -79,7 +99,7 @@ t.test('all of it is understood, or nothing is taken', (t) => {
   );
   t.doesNotThrow(() => readSnapshot(good, timeOf));
   const cases: [name: string, change: (snapshot: Snapshot) => void, message: RegExp][] = [
-    ['a later format', (it) => (it.format = 2), /format/],
+    ['a later format', (it) => (it.format = 3), /format/],
     ['no format', (it) => delete it.format, /format/],
     ['a list that is unknown', (it) => (it['quotas'] = []), /snapshot has "quotas"/],
     ['a list that is missing', (it) => delete (it as Partial<Snapshot>).members, /snapshot\.members/],
@@ -94,6 +114,9 @@ t.test('all of it is understood, or nothing is taken', (t) => {
     ['no level', at('repositoryRules', 0, { minimumAccessLevelForPush: undefined }), /ForPush/],
     ['levels of an immutable rule', at('tagRules', 0, { minimumAccessLevelForPush: 'owner' }), /kind/],
     ['a time of a protected rule', at('tagRules', 1, { admitsFirstPushFromMs: 1 }), /kind/],
+    ['a tombstone of a protected rule', at('tagRules', 1, { tombstone: true }), /kind/],
+    ['a tombstone that is none', at('tagRules', 0, { tombstone: 1 }), /tagRules\[0\]\.tombstone/],
+    ['a treatment that is unknown', at('tagRules', 1, { referrers: 'x' }), /tagRules\[1\]\.referrers/],
     ['a time that is none', at('tagRules', 0, { admitsFirstPushFromMs: '1' }), /admitsFirstPushFromMs/],
     ['no pattern', at('tagRules', 0, { tags: undefined }), /tagRules\[0\]\.tags/],
     ['a repository pattern that is none', at('tagRules', 0, { repositories: '(' }), /repositories: not a/],

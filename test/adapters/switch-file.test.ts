@@ -10,8 +10,9 @@ import { eventually } from '../fixtures/eventually.ts';
 import { errorLevel, LookByLook } from '../fixtures/rules-file.ts';
 
 const rest = 'upstream:\n  url: http://127.0.0.1:5000\n  password_file: ./not-there\n';
-const on = `${rest}immutability:\n  enabled: true\n`;
-const off = `${rest}immutability:\n  enabled: false\n`;
+const section = `${rest}immutability:\n  tombstone_file: ./tombstones\n`;
+const on = `${section}  enabled: true\n`;
+const off = `${section}  enabled: false\n`;
 
 interface Line {
   readonly level: number;

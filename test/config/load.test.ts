@@ -58,7 +58,7 @@ t.test('defaults', (t) => {
       groupsClaim: 'groups',
       levelClaim: undefined,
     },
-    immutability: { enabled: true, file: undefined },
+    immutability: { enabled: true, file: undefined, tombstoneFile: join(cwd, '.tagwarden/tombstones') },
     claims: { ttlSeconds: 120, putDeadlineSeconds: 25, journalFile: join(cwd, '.tagwarden/claims.journal') },
     passthrough: [],
     log: { level: 'info' },
@@ -88,10 +88,14 @@ t.test('a flag beats the environment, that beats the file, that beats the defaul
 });
 
 t.test('a path is relative to where it is written', (t) => {
-  const paths = `rules: { file: ../rules.yaml }\nupstream: { url: http://u, ca_file: ca.pem }\n`;
-  const { cwd, rules, upstream, claims } = configOf(t, { file: paths });
+  const paths = `rules: { file: ../rules.yaml }
+upstream: { url: http://u, ca_file: ca.pem }
+immutability: { tombstone_file: ./tombstones }
+`;
+  const { cwd, rules, upstream, claims, immutability } = configOf(t, { file: paths });
   t.equal(rules.file, join(cwd, 'rules.yaml'));
   t.match(upstream.ca, /near/);
+  t.equal(immutability.tombstoneFile, join(cwd, 'etc/tombstones'));
   t.equal(claims.journalFile, join(cwd, '.tagwarden/claims.journal'), 'a default: the working directory');
   const byFlag = configOf(t, {
     file: paths,
@@ -135,11 +139,11 @@ t.test('every kind of value', (t) => {
 
 t.test('the file has the say on the switch where nothing beats it', (t) => {
   const { cwd, immutability } = configOf(t, { file: inFile });
-  t.strictSame(immutability, { enabled: true, file: join(cwd, 'etc/tagwarden.yaml') });
+  t.match(immutability, { enabled: true, file: join(cwd, 'etc/tagwarden.yaml') });
   const argv = ['--immutability-enabled', 'false'];
-  t.strictSame(configOf(t, { file: inFile, argv }).immutability, { enabled: false, file: undefined });
+  t.match(configOf(t, { file: inFile, argv }).immutability, { enabled: false, file: undefined });
   const env = { TAGWARDEN_IMMUTABILITY_ENABLED: 'false' };
-  t.strictSame(configOf(t, { file: inFile, env }).immutability, { enabled: false, file: undefined });
+  t.match(configOf(t, { file: inFile, env }).immutability, { enabled: false, file: undefined });
   t.end();
 });
 

@@ -25,7 +25,7 @@ t.test('the example configurations load, and the reference sets nothing but defa
   if (!('config' in byDefault)) return t.end();
   for (const name of ['reference.yaml', 'tagwarden.yaml']) {
     // All but where the switch is watched.
-    const immutability = { enabled: true, file: join(directory, name) };
+    const immutability = { ...byDefault.config.immutability, file: join(directory, name) };
     t.strictSame(load(['--config', name]), { config: { ...byDefault.config, immutability } });
   }
   t.end();

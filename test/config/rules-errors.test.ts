@@ -117,6 +117,26 @@ t.test('each error, with its line, its column, its place and its mend', (t) => {
       '1:66 tag_rules[0].enforcement: must be deny',
     ],
     [
+      'an unknown treatment of referrers',
+      `tag_rules: [{ ${immutable}, referrers: append-only }]\n`,
+      '1:64 tag_rules[0].referrers: must be one of append_only, immutable, mutable, not "append-only"; did you mean append_only?',
+    ],
+    [
+      'immutable referrers of a tag that may move',
+      'tag_rules: [{ tag_name_pattern: a, minimum_access_level_for_push: owner, referrers: immutable }]\n',
+      '1:85 tag_rules[0].referrers: immutable is for rules with immutable: true; write append_only or mutable, or leave it out',
+    ],
+    [
+      'a tombstone of a tag that may move',
+      'tag_rules: [{ tag_name_pattern: a, immutable: false, minimum_access_level_for_push: owner, tombstone: true }]\n',
+      '1:103 tag_rules[0].tombstone: true is for rules with immutable: true; add that, or leave it out',
+    ],
+    [
+      'a tombstone that is neither true nor false',
+      `tag_rules: [{ ${immutable}, tombstone: "yes" }]\n`,
+      '1:64 tag_rules[0].tombstone: must be true or false, not "yes"',
+    ],
+    [
       'an id of other characters',
       `tag_rules: [{ id: "a b", ${immutable} }]\n`,
       '1:19 tag_rules[0].id: an id has 1 to 63 letters, digits, ".", "_" or "-", and starts with a letter or a digit',
@@ -173,6 +193,14 @@ t.test('each error, with its line, its column, its place and its mend', (t) => {
       { errors },
     );
   }
+  t.end();
+});
+
+t.test('what is wrong with immutable is not said of its companions too', (t) => {
+  const text =
+    'tag_rules: [{ tag_name_pattern: a, immutable: tru, referrers: immutable, tombstone: true }]\n';
+  t.match(errorsOf(text), [/^1:47 /]);
+  t.equal(errorsOf(text).filter((error) => /referrers|tombstone/.test(error)).length, 0);
   t.end();
 });
 

@@ -24,11 +24,14 @@ tag_rules:
   - id: latest-by-maintainers
     tag_name_pattern: ^latest$
     minimum_access_level_for_push: maintainer
+    referrers: mutable
   - repository_path_pattern: flightjs/*
     tag_name_pattern: ^v\\d+\\.\\d+
     tag_name_exclude_pattern: -rc
     immutable: true
     enforcement: deny
+    referrers: immutable
+    tombstone: true
 members:
   - { subject: ci-release, repository_path_pattern: flightjs/*, access_level: maintainer }
   - { group: release-bots, access_level: owner }
@@ -46,12 +49,19 @@ t.test('every key of the format', (t) => {
     },
   ]);
   t.match(tagRules, [
-    { kind: 'protected', id: 'latest-by-maintainers', minimumAccessLevelForPush: 'maintainer' },
+    {
+      kind: 'protected',
+      id: 'latest-by-maintainers',
+      minimumAccessLevelForPush: 'maintainer',
+      referrers: 'mutable',
+    },
     {
       kind: 'immutable',
       tags: { source: '^v\\d+\\.\\d+' },
       excludedTags: { source: '-rc' },
       admitsFirstPushFromMs: 0,
+      referrers: 'immutable',
+      tombstone: true,
     },
   ]);
   t.notOk(tagRules[0]?.repositories, 'no repository pattern: every repository');
@@ -70,7 +80,7 @@ t.test('a rule without an id is named after what it says', (t) => {
   t.same(ids(everything), [
     'frozen',
     'latest-by-maintainers',
-    'immutable ^v\\d+\\.\\d+ except -rc in flightjs/*',
+    'immutable referrers=immutable tombstone ^v\\d+\\.\\d+ except -rc in flightjs/*',
   ]);
   t.same(
     ids(`repository_rules:
@@ -89,6 +99,16 @@ tag_rules:
   t.end();
 });
 
+t.test('what is written out though it is the default says nothing', (t) => {
+  const rule = 'tag_name_pattern: a, immutable: true';
+  const [plain, written] = [rule, `${rule}, referrers: append_only, tombstone: false`].map(
+    (text) => rulesOf(`tag_rules: [{ ${text} }]\n`).tagRules[0],
+  );
+  t.equal(written?.id, plain?.id);
+  t.same(Object.keys(written ?? {}), Object.keys(plain ?? {}));
+  t.end();
+});
+
 t.test('sound texts', (t) => {
   const texts = {
     'an explicit nothing': 'tag_rules: []\n',
@@ -100,6 +120,8 @@ t.test('sound texts', (t) => {
     JSON: '{"tag_rules": [{"tag_name_pattern": "a", "immutable": true}]}\n',
     'immutable: false beside levels':
       'tag_rules: [{ tag_name_pattern: a, immutable: false, minimum_access_level_for_push: owner }]\n',
+    'defaults of what only an immutable tag has, beside levels':
+      'tag_rules: [{ tag_name_pattern: a, referrers: append_only, tombstone: false, minimum_access_level_for_push: owner }]\n',
     'an id of 63 characters': `tag_rules: [{ id: ${'a'.repeat(63)}, tag_name_pattern: a, immutable: true }]\n`,
   };
   for (const [name, text] of Object.entries(texts)) t.same(errorsOf(text), [], name);

@@ -101,13 +101,31 @@ t.test('a delete of what the manifest needs is waited for a little', async (t) =
 t.test('a delete that began after the claim stops the push before it is sent', async (t) => {
   const scene = await Scene.open(t);
   const target = digestsOf(Buffer.from('one')).sha256;
+  const mark = { repository: 'a' as Repository, target, id: 'delete' };
   scene.lookUp = () => {
-    void scene.claims.mark({ repository: 'a' as Repository, target, id: 'delete' });
+    void scene.claims.mark(mark);
     return undefined;
   };
-  t.match(
-    wordsOf(await scene.push('one', answered(201))),
-    /^undecided TOOMANYREQUESTS: a delete of something/,
-  );
+  const push = scene.push('one', answered(201));
+  await scene.clock.advance(10_000);
+  t.match(wordsOf(await push), /^undecided TOOMANYREQUESTS: a delete of /);
   t.equal(scene.puts, 0);
+});
+
+t.test('a push that met a delete at the last moment is tried again when that is over', async (t) => {
+  const scene = await Scene.open(t);
+  const target = digestsOf(Buffer.from('one')).sha256;
+  const mark = { repository: 'a' as Repository, target, id: 'delete' };
+  let lookUps = 0;
+  scene.lookUp = () => {
+    if (++lookUps === 1) void scene.claims.mark(mark);
+    return undefined;
+  };
+  const push = scene.push('one', answered(201));
+  await scene.clock.advance(200);
+  t.equal(scene.puts, 0);
+  await scene.claims.unmark(mark);
+  await scene.clock.advance(200);
+  t.match(await push, { kind: 'sent' });
+  t.equal(lookUps, 2, 'what was looked up before the delete does not count');
 });

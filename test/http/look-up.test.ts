@@ -14,6 +14,7 @@ const rules = ruleSet({
   tagRules: [
     immutableTags('later', '^v', { admitsFirstPushFromMs: 500 }),
     immutableTags('earlier', '^v1', { admitsFirstPushFromMs: 100 }),
+    immutableTags('kept', '^v1$', { admitsFirstPushFromMs: 900, tombstone: true }),
     immutableTags('elsewhere', '.*', { repositories: 'c', admitsFirstPushFromMs: 1 }),
     immutableTags('excluded', '.*', { except: '.*' }),
     protectedTags('protected', '.*', { push: 'owner' }),
@@ -54,6 +55,12 @@ t.test('immutable since the first rule that covers the tag', async (t) => {
   t.equal(v1?.immutable?.sinceMs, 100);
   t.equal(v2?.immutable?.sinceMs, 500);
   t.notOk(latest && 'immutable' in latest, 'no immutable rule covers it');
+});
+
+t.test('a name is kept if one of the rules says so', async (t) => {
+  const [v1, v2] = await asked('v1 v2');
+  t.equal(v1?.immutable?.tombstone, true);
+  t.equal(v2?.immutable?.tombstone, false);
 });
 
 t.test("a token's rules bind its bearer alone: others may move the tag", async (t) => {

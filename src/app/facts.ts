@@ -1,0 +1,36 @@
+import type { Logger } from 'pino';
+import { LedgeredTagFacts } from '../adapters/ledgered-tag-facts.ts';
+import { ManifestCache } from '../adapters/manifest-cache.ts';
+import { PatientReader, type OwnAuthorization } from '../adapters/patient-reader.ts';
+import { RepositoryNeeds } from '../adapters/repository-needs.ts';
+import { RepositoryReads } from '../adapters/repository-reads.ts';
+import { UpstreamTagFacts } from '../adapters/tag-facts.ts';
+import { TombstonedTagFacts } from '../adapters/tombstoned-tag-facts.ts';
+import type { Upstream } from '../adapters/upstream.ts';
+import type { Clock, Needs } from '../core/ports.ts';
+import type { Store } from './store.ts';
+
+/** More protected tags than these in one repository are not walked. */
+const tagLimit = 100_000;
+
+export interface Sources extends Pick<Store, 'ledger' | 'tombstones'> {
+  readonly upstream: Upstream;
+  readonly own: OwnAuthorization | undefined;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface WiredFacts {
+  readonly facts: LedgeredTagFacts;
+  readonly needs: Needs;
+}
+
+/** What is known of the upstream, and from whom. */
+export function wireFacts({ upstream, own, clock, log, ledger, tombstones }: Sources): WiredFacts {
+  const reader = new PatientReader(upstream, clock, own);
+  const seen = new TombstonedTagFacts(new UpstreamTagFacts(reader), tombstones, log);
+  const facts = new LedgeredTagFacts(seen, ledger, clock, log);
+  const reads = new RepositoryReads(reader);
+  const manifests = new ManifestCache(reads);
+  return { facts, needs: new RepositoryNeeds({ reads, manifests, facts, ledger, clock, tagLimit }) };
+}

@@ -1,0 +1,55 @@
+import { UpstreamFailure, type Upstream, type UpstreamAnswer } from '../adapters/upstream.ts';
+import { RegistryError } from '../core/errors.ts';
+import type { Exchange } from './exchange.ts';
+import { responseHeaders } from './headers.ts';
+
+/** What became of a write. `notSent`: nothing of it left this process. `lost`: no answer, it may yet be carried out. */
+export type Unanswered = { readonly kind: 'notSent' | 'lost'; readonly error: Error };
+
+/**
+ * Sends a write, and tells whether it may have arrived where there is no answer.
+ * @throws what is no fault of the upstream
+ */
+export async function sendWrite(send: () => Promise<UpstreamAnswer>): Promise<UpstreamAnswer | Unanswered> {
+  try {
+    return await send();
+  } catch (error) {
+    if (!(error instanceof UpstreamFailure)) throw error;
+    return { kind: error.sent ? 'lost' : 'notSent', error };
+  }
+}
+
+/** Passes the answer to a write on. */
+export function relay({ res, addressed }: Exchange, answer: UpstreamAnswer, upstream: Upstream): void {
+  const { status, headers, body } = answer;
+  if (status >= 300 && status < 400) {
+    throw new RegistryError('UNAVAILABLE', { status: 502, message: 'the upstream redirected a write' });
+  }
+  const rewriting = { addressed, upstreamOrigin: upstream.origin, isWrite: true };
+  res.writeHead(status, responseHeaders(headers, status, rewriting));
+  res.end(body);
+}
+
+/** @param doubt what may have come of it, where it was sent */
+export function noAnswer({ kind, error }: Unanswered, doubt: string): RegistryError {
+  if (kind === 'notSent') {
+    return new RegistryError('UNAVAILABLE', {
+      status: 502,
+      message: 'the upstream registry is gone',
+      cause: error,
+    });
+  }
+  const timedOut = error instanceof UpstreamFailure && error.timedOut;
+  return new RegistryError('UNAVAILABLE', {
+    status: timedOut ? 504 : 502,
+    message: `the upstream registry did not answer, ${doubt}`,
+    cause: error,
+  });
+}
+
+const definite = new Set([400, 401, 403, 404, 405, 413, 415]);
+
+/** Answers that promise that a write was not, and will not be, carried out. */
+export function isDefiniteRefusal(status: number): boolean {
+  return definite.has(status);
+}
