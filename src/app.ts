@@ -3,7 +3,6 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
 import { steadyClock, wallClock } from './adapters/clock.ts';
-import type { OwnAuthorization } from './adapters/patient-reader.ts';
 import { SwitchFile } from './adapters/switch-file.ts';
 import { Upstream } from './adapters/upstream.ts';
 import type { ImmutabilitySwitch } from './adapters/immutability-switch.ts';
@@ -11,8 +10,9 @@ import type { Address } from './config/addresses.ts';
 import { wireAuth } from './app/auth.ts';
 import { Ending } from './app/ending.ts';
 import { wireFacts } from './app/facts.ts';
+import { ownAccount } from './app/own-account.ts';
 import { openStore } from './app/store.ts';
-import type { Config, UpstreamCredentials } from './config/config.ts';
+import type { Config } from './config/config.ts';
 import { adminServer } from './http/admin.ts';
 import { trustedProxies } from './http/forwarded.ts';
 import { lookUpMs } from './http/look-up.ts';
@@ -21,7 +21,7 @@ import { passthrough } from './http/passthrough.ts';
 import { registryServer } from './http/server.ts';
 
 /** How long a repository is walked before something is deleted from it. */
-const walkMs = 20_000;
+const walkMs = 30_000;
 
 /** How long running requests may go on once the end has been asked for. */
 const closeMs = 10_000;
@@ -56,7 +56,8 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
 
   const around = { clock, log, ending };
   const lifetimes = { leaseMs: lookUpMs, ttlMs: ttlSeconds * 1000 };
-  const { rules, claims, ledger, tombstones, notes } = await openStore(config, lifetimes, around);
+  const store = await openStore(config, lifetimes, around);
+  const { rules, claims, tombstones, notes } = store;
   watchSwitch(config, rules, log, ending);
   const upstream = new Upstream({ origin, ...(ca !== undefined && { ca }) });
   ending.add(() => upstream.close());
@@ -65,7 +66,7 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
     auth.close();
   });
   const own = auth.own ?? (credentials && ownAccount(credentials));
-  const { facts, needs } = wireFacts({ upstream, own, clock, log, ledger, tombstones });
+  const { facts, needs } = wireFacts({ ...store, upstream, own, clock, log });
 
   const server = registryServer({
     registry: {
@@ -110,11 +111,6 @@ function watchSwitch(config: Config, switched: ImmutabilitySwitch, log: Logger, 
   ending.add(() => {
     switchFile.close();
   });
-}
-
-function ownAccount({ username, password }: UpstreamCredentials): OwnAuthorization {
-  const basic = Buffer.from(`${username}:${password.reveal()}`).toString('base64');
-  return { of: () => Promise.resolve(`Basic ${basic}`), after401: false };
 }
 
 async function listen(server: Server, { host, port }: Address): Promise<string> {

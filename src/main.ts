@@ -8,6 +8,9 @@ const usage = `tagwarden: a front door for a container registry
   tagwarden check [the same]   reads the configuration and the rules, and prints every error
   tagwarden immutability [on|off] [the same]
                               says, or sets, on all replicas of a Redis, whether immutable rules count
+  tagwarden scan [--json] [the same] [REPOSITORY…]
+                              lists which tags are protected, by which rule, and what nobody protects;
+                              what no tag leads to cannot be listed (docs/scan.md)
   tagwarden hash-password USER prints a line for auth.users_file; reads the password from standard input
   tagwarden --help | --version
 `;
@@ -24,6 +27,7 @@ async function main([command = '', ...argv]: readonly string[]): Promise<number 
   if (command === '--help' || argv.includes('--help')) return help();
   if (command === 'hash-password') return hashPasswordOf(argv);
   if (command === 'immutability') return immutability(argv);
+  if (command === 'scan') return scan(argv);
   if (command !== 'serve' && command !== 'check') {
     console.error(command === '' ? usage : `tagwarden: unknown command "${command}"\n\n${usage}`);
     return 2;
@@ -75,6 +79,19 @@ async function immutability([first = '', ...rest]: readonly string[]): Promise<n
     printErrors([`${(error as Error).message}${cause instanceof Error ? ` (${cause.message})` : ''}`]);
     return 1;
   }
+}
+
+async function scan(argv: readonly string[]): Promise<number> {
+  const app = await import('./app/scan.ts');
+  const interrupted = new AbortController();
+  const interrupt = (): void => {
+    interrupted.abort();
+  };
+  // A second Ctrl-C ends the process at once. A reader that has seen enough (head) ends the scan too.
+  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  process.stdout.on('error', interrupt);
+  const { stdout: out, stderr: err, env } = process;
+  return app.scan({ argv, env, cwd: process.cwd(), out, err, signal: interrupted.signal });
 }
 
 async function readConfig(argv: readonly string[]): Promise<Config | undefined> {

@@ -62,7 +62,7 @@ export class LedgeredTagFacts implements TagFacts {
     return fact;
   }
 
-  created(repository: Repository, tags: readonly Tag[], digest: Digest): void {
+  seen(repository: Repository, tags: readonly Tag[], digest: Digest): void {
     const seenMs = this.#clock.nowMs();
     for (const tag of tags) this.#inBackground(this.#noteCreated(repository, tag, digest, seenMs));
   }

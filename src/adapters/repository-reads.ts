@@ -1,7 +1,8 @@
 import { headerValues, soleHeader } from '../core/header-list.ts';
 import { readNeeds, type ManifestNeeds } from '../core/manifest.ts';
 import type { ReadOperation } from '../core/operation.ts';
-import { digestAlgorithm, isTag, type Digest, type Tag } from '../core/reference.ts';
+import type { Clock } from '../core/ports.ts';
+import { digestAlgorithm, isDigest, isTag, type Digest, type Tag } from '../core/reference.ts';
 import { parseTarget } from '../core/target.ts';
 import {
   notAsRegistry,
@@ -15,6 +16,9 @@ import { digestsOf } from './digests.ts';
 import { manifestTypes } from './tag-facts.ts';
 import type { UpstreamAnswer } from './upstream.ts';
 
+const noSuchRoute = new Set([400, 404, 405]);
+/** A registry may be replaced by one that has it. */
+const askedAgainAfterMs = 5 * 60_000;
 const listLimitBytes = 32 * 1024 * 1024;
 const manifestLimitBytes = 4 * 1024 * 1024;
 
@@ -28,6 +32,15 @@ export type ManifestFact =
   | { readonly state: 'present'; readonly sha256: Digest; readonly needs: ManifestNeeds }
   | { readonly state: 'absent' };
 
+export type TaggedFact =
+  | {
+      readonly state: 'present';
+      readonly digest: Digest;
+      readonly sha256: Digest;
+      readonly needs: ManifestNeeds;
+    }
+  | { readonly state: 'absent' };
+
 export type BytesFact = { readonly state: 'present'; readonly bytes: Buffer } | { readonly state: 'absent' };
 
 /** What the Referrers API says (distribution-spec, end-12a); `unsupported`: the registry does not have it. */
@@ -37,9 +50,13 @@ export type ReferrersFact =
 /** Reads what is in one repository. Every method throws CredentialsRefused. */
 export class RepositoryReads {
   readonly #reader: PatientReader;
+  readonly #clock: Clock;
+  /** Until then the Referrers API is not asked for. */
+  #unsupportedUntilMs = -Infinity;
 
-  constructor(reader: PatientReader) {
+  constructor(reader: PatientReader, clock: Clock) {
     this.#reader = reader;
+    this.#clock = clock;
   }
 
   /** All tags, page by page; a repository that is not there has none. */
@@ -64,6 +81,22 @@ export class RepositoryReads {
     return { state: 'present', sha256: digestsOf(bytes).sha256, needs: readNeeds(bytes.toString()) };
   }
 
+  /** What a tag points to, in one request: its digest, and what that needs. */
+  readTag(reading: Reading, tag: Tag): Promise<TaggedFact | Unknown> {
+    const { repository } = reading;
+    const get = { kind: 'getManifest', method: 'GET', repository, reference: { tag }, query: [] } as const;
+    return this.#reader.read<TaggedFact>(reading, async (send) => {
+      const answer = await send(get, { accept: manifestTypes, bodyLimitBytes: manifestLimitBytes });
+      if (provesAbsence(answer)) return { state: 'absent' };
+      if (answer.status !== 200) return notAsRegistry(answer);
+      const digests = digestsOf(answer.body);
+      const { sha256 } = digests;
+      const named = soleHeader(answer.headers, 'docker-content-digest');
+      const digest = named !== undefined && isDigest(named) && digests.includes(named) ? named : sha256;
+      return { state: 'present', digest, sha256, needs: readNeeds(answer.body.toString()) };
+    });
+  }
+
   /** The bytes of a digest, if they are no longer than a manifest may be. */
   readBytes(reading: Reading, digest: Digest): Promise<BytesFact | Unknown> {
     const { repository } = reading;
@@ -76,20 +109,25 @@ export class RepositoryReads {
     });
   }
 
-  listReferrers(reading: Reading, digest: Digest): Promise<ReferrersFact | Unknown> {
+  async listReferrers(reading: Reading, digest: Digest): Promise<ReferrersFact | Unknown> {
+    if (this.#clock.nowMs() < this.#unsupportedUntilMs) return { state: 'unsupported' };
     const { repository } = reading;
     const list = { kind: 'listReferrers', method: 'GET', repository, digest, query: [] } as const;
-    return this.#reader.read<ReferrersFact>(reading, async (send) => {
+    const fact = await this.#reader.read<ReferrersFact>(reading, async (send) => {
       const referrers: Digest[] = [];
       for await (const answer of pages(list, send)) {
+        if (provesAbsence(answer)) break;
         // distribution 2.8 and 3.x have no such route, and answer as for any other path.
-        if (answer.status === 404 || answer.status === 405 || answer.status === 400)
-          return { state: 'unsupported' };
+        if (noSuchRoute.has(answer.status)) return { state: 'unsupported' };
         if (answer.status !== 200) return notAsRegistry(answer);
-        referrers.push(...readNeeds(answer.body.toString()).children);
+        const text = answer.body.toString();
+        if (!isIndex(text)) return { state: 'unsupported' };
+        referrers.push(...readNeeds(text).children);
       }
       return { state: 'known', referrers };
     });
+    if (fact.state === 'unsupported') this.#unsupportedUntilMs = this.#clock.nowMs() + askedAgainAfterMs;
+    return fact;
   }
 }
 
@@ -121,6 +159,16 @@ function nextOf({ headers }: UpstreamAnswer): string | undefined {
   return undefined;
 }
 
+/** A web page that answers every path with 200 has no such API either. */
+function isIndex(text: string): boolean {
+  try {
+    const index = JSON.parse(text) as { manifests?: unknown } | null;
+    return Array.isArray(index?.manifests);
+  } catch {
+    return false;
+  }
+}
+
 function tagsIn(body: Buffer): readonly Tag[] | undefined {
   try {
     const { name, tags } = JSON.parse(body.toString()) as { name?: unknown; tags?: unknown };
@@ -145,6 +193,8 @@ async function readAsBlob(
 ): Promise<BytesFact | Unknown | undefined> {
   const blob = { kind: 'getBlob', repository, digest, query: [] } as const;
   const head = await send({ ...blob, method: 'HEAD' });
+  // To a storage of its own (S3, say), where only blobs lead.
+  if (head.status === 307 || head.status === 302) return { state: 'absent' };
   if (head.status !== 200) return undefined;
   const length = Number(soleHeader(head.headers, 'content-length'));
   if (length > manifestLimitBytes) return { state: 'absent' };

@@ -132,11 +132,17 @@ interface Taken {
 
 /** Every error of a rules file, each with its place. */
 export function checkRulesFile(path: string): readonly string[] {
+  const parsed = readRulesFile(path);
+  return 'errors' in parsed ? parsed.errors : [];
+}
+
+/** What a rules file says now, or every error of it, each with its place. */
+export function readRulesFile(path: string): ParsedRules {
   try {
     const parsed = parseRules(readText(path));
-    return 'errors' in parsed ? located(path, parsed.errors) : [];
+    return 'errors' in parsed ? { errors: located(path, parsed.errors) } : parsed;
   } catch (error) {
-    if (error instanceof Invalid) return [error.message];
+    if (error instanceof Invalid) return { errors: [error.message] };
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { immutableSince } from '../core/decision.ts';
-import { isGuarded } from '../core/judge-digest-delete.ts';
+import { guardedTags } from '../core/judge-digest-delete.ts';
 import { NeedGraph } from '../core/need-graph.ts';
 import { StoreAway, type Clock, type Ledger, type LedgerEntry, type TagFacts } from '../core/ports.ts';
 import { parseReferrerTag } from '../core/referrer-tag.ts';
@@ -12,6 +12,8 @@ import type { RepositoryReads } from './repository-reads.ts';
 
 /** Requests to the upstream at the same time, for one survey. */
 export const concurrency = 16;
+/** As long as the ledger denies a push without a look-up. */
+const believedForMs = 60_000;
 /** A referrer of a referrer of …: nobody builds towers of these. */
 const heightLimit = 32;
 
@@ -58,7 +60,7 @@ export class Survey {
     const list = await reads.listTags(this.#left());
     if (list.state === 'unknown') return list;
     for (const tag of list.tags) this.#noteName(tag);
-    const guarded = list.tags.filter((tag) => isGuarded(rules, this.#reading.repository, tag));
+    const guarded = guardedTags(rules, this.#reading.repository, list.tags);
     if (guarded.length > tagLimit) {
       return { state: 'unknown', reason: `more than ${tagLimit} tags are protected` };
     }
@@ -124,28 +126,47 @@ export class Survey {
     else this.#named.set(named, [tag]);
   }
 
-  /** Of immutable tags the ledger knows; of others the upstream is asked. */
+  /** Of immutable tags the ledger knows what was seen just now; of others the upstream is asked. */
   async #digestsOf(
-    tags: readonly Tag[],
+    tags: ReturnType<typeof guardedTags>,
     rules: RuleSet,
     add: (digest: Digest) => void,
   ): Promise<Unknown | undefined> {
     const { repository } = this.#reading;
-    const since = new Map(tags.map((tag) => [tag, immutableSince(rules, repository, tag)]));
-    const immutable = tags.filter((tag) => since.get(tag) !== undefined);
-    const known = await this.#ports.ledger.recallAll(repository, immutable).catch(nothingKnown);
-    return forEachBounded(tags, concurrency, (tag) => {
+    const { clock, ledger } = this.#ports;
+    const since = new Map(
+      tags.map(([tag, covering]) => [tag, immutableSince(rules, repository, tag, covering)]),
+    );
+    const immutable = [...since].filter(([, sinceMs]) => sinceMs !== undefined).map(([tag]) => tag);
+    const known = await ledger.recallAll(repository, immutable).catch(nothingKnown);
+    const believedFromMs = clock.nowMs() - believedForMs;
+    return forEachBounded(since, concurrency, ([tag, sinceMs]) => {
       const found = (digest: Digest): void => {
         this.graph.point(tag, digest);
         add(digest);
       };
-      const sinceMs = since.get(tag);
+      if (sinceMs === undefined) return this.#lookUp(tag, sinceMs, found);
       const entry = known.get(tag);
-      if (!entry || sinceMs === undefined || entry.lastSeenMs < sinceMs)
-        return this.#lookUp(tag, sinceMs, found);
+      if (!entry) return this.#readNew(tag, found);
+      // What was seen long ago may have been moved behind our back: it could deny, but never allow.
+      if (entry.lastSeenMs < Math.max(sinceMs, believedFromMs)) return this.#lookUp(tag, sinceMs, found);
       found(entry.digest);
       return Promise.resolve(undefined);
     });
+  }
+
+  /** An immutable tag that was never seen: its manifest will be wanted too. */
+  async #readNew(tag: Tag, found: (digest: Digest) => void): Promise<Unknown | undefined> {
+    const late = this.#tooLate();
+    if (late) return late;
+    const { reads, manifests, facts } = this.#ports;
+    const fact = await reads.readTag(this.#left(), tag);
+    if (fact.state === 'unknown') return { state: 'unknown', reason: `of ${tag}: ${fact.reason}` };
+    if (fact.state === 'absent') return undefined;
+    manifests.learn(fact.digest, fact);
+    facts.seen(this.#reading.repository, [tag], fact.digest);
+    found(fact.digest);
+    return undefined;
   }
 
   async #lookUp(

@@ -30,7 +30,7 @@ export class UpstreamTagFacts implements TagFacts {
     return this.#reader.read<TagFact>(question, (send) => ask(question, send));
   }
 
-  created(): void {
+  seen(): void {
     // The upstream knows.
   }
 }

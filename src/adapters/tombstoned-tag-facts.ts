@@ -30,8 +30,8 @@ export class TombstonedTagFacts implements TagFacts {
     return fact.state === 'absent' && pushed ? this.#recall(question, pushed) : fact;
   }
 
-  created(repository: Repository, tags: readonly Tag[], digest: Digest): void {
-    this.#facts.created(repository, tags, digest);
+  seen(repository: Repository, tags: readonly Tag[], digest: Digest): void {
+    this.#facts.seen(repository, tags, digest);
   }
 
   /** The fact stands all the same, and the next look-up tries again. */

@@ -34,6 +34,8 @@ export interface UpstreamOptions {
   readonly origin: string;
   /** PEM of the certificate authorities to trust, in place of the system's. */
   readonly ca?: string;
+  /** At the same time, at most; absent: as many as are asked for. */
+  readonly connections?: number;
 }
 
 const connectTimeoutMs = 10_000;
@@ -43,11 +45,12 @@ export class Upstream {
   readonly origin: string;
   readonly #pool: Pool;
 
-  constructor({ origin, ca }: UpstreamOptions) {
+  constructor({ origin, ca, connections }: UpstreamOptions) {
     this.origin = origin;
     // No timeouts of undici's: its defaults of 300 s cut uploads that are only slow. Callers bring their own.
     this.#pool = new Pool(origin, {
       pipelining: 1,
+      ...(connections !== undefined && { connections }),
       headersTimeout: 0,
       bodyTimeout: 0,
       allowH2: false,

@@ -13,7 +13,7 @@ import type { Store } from './store.ts';
 /** More protected tags than these in one repository are not walked. */
 const tagLimit = 100_000;
 
-export interface Sources extends Pick<Store, 'ledger' | 'tombstones'> {
+export interface Sources extends Pick<Store, 'ledger' | 'tombstones' | 'manifests'> {
   readonly upstream: Upstream;
   readonly own: OwnAuthorization | undefined;
   readonly clock: Clock;
@@ -26,11 +26,19 @@ export interface WiredFacts {
 }
 
 /** What is known of the upstream, and from whom. */
-export function wireFacts({ upstream, own, clock, log, ledger, tombstones }: Sources): WiredFacts {
+export function wireFacts({
+  upstream,
+  own,
+  clock,
+  log,
+  ledger,
+  tombstones,
+  manifests: shared,
+}: Sources): WiredFacts {
   const reader = new PatientReader(upstream, clock, own);
   const seen = new TombstonedTagFacts(new UpstreamTagFacts(reader), tombstones, log);
   const facts = new LedgeredTagFacts(seen, ledger, clock, log);
-  const reads = new RepositoryReads(reader);
-  const manifests = new ManifestCache(reads);
+  const reads = new RepositoryReads(reader, clock);
+  const manifests = new ManifestCache(reads, shared);
   return { facts, needs: new RepositoryNeeds({ reads, manifests, facts, ledger, clock, tagLimit }) };
 }

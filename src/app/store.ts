@@ -5,6 +5,7 @@ import { lockFile } from '../adapters/file-lock.ts';
 import type { ImmutabilitySwitch } from '../adapters/immutability-switch.ts';
 import { RulesFile } from '../adapters/rules-file.ts';
 import { TombstonesFile } from '../adapters/tombstones-file.ts';
+import type { ManifestStore } from '../adapters/manifest-cache.ts';
 import { wallClock } from '../adapters/clock.ts';
 import type { Config } from '../config/config.ts';
 import type { RedisConfig } from '../config/redis.ts';
@@ -18,6 +19,8 @@ export interface Store {
   readonly claims: ClaimStore;
   readonly ledger: Ledger;
   readonly tombstones: Tombstones;
+  /** What replicas have parsed; absent: each process keeps that to itself. */
+  readonly manifests?: ManifestStore;
   /** For operators; nothing of it keeps this process from serving. */
   readonly notes: () => Readonly<Record<string, string>>;
 }
@@ -70,14 +73,8 @@ async function openSharedStore(
   lifetimes: ClaimLifetimes,
   { clock, log, ending }: Surroundings,
 ): Promise<Store> {
-  const [{ connectRedis }, { SharedRules }, { RedisClaims }, { RedisLedger }, { RedisTombstones }] =
-    await Promise.all([
-      import('../adapters/redis/redis-store.ts'),
-      import('../adapters/redis/rules.ts'),
-      import('../adapters/redis/claims.ts'),
-      import('../adapters/redis/ledger.ts'),
-      import('../adapters/redis/tombstones.ts'),
-    ]);
+  const { connectRedis, SharedRules, RedisClaims, RedisLedger, RedisManifests, RedisTombstones } =
+    await import('../adapters/redis/all.ts');
   const store = await connectRedis(redis, log);
   ending.add(() => store.close());
   const rules = await SharedRules.open({
@@ -99,6 +96,10 @@ async function openSharedStore(
     const seconds = Math.round((wallClock.nowMs() - sinceMs) / 1000);
     return { redis: isUp ? (claims.doubt() ?? 'ok') : `away for ${seconds} s` };
   };
-  const tombstones = new RedisTombstones(store);
-  return { rules, claims, ledger: new RedisLedger(store, clock), tombstones, notes };
+  return {
+    ...{ rules, claims, notes },
+    ledger: new RedisLedger(store, clock),
+    tombstones: new RedisTombstones(store),
+    manifests: new RedisManifests(store),
+  };
 }

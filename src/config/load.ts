@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { checkAuth } from './auth.ts';
 import { readConfigFile } from './config-file.ts';
 import { arrange, type Config } from './config.ts';
-import { checkRedis } from './redis.ts';
+import { checkRedis, checkWithoutRedis } from './redis.ts';
 import { flagOf, keyPaths, keys, variableOf, type KeyPath, type Values } from './schema.ts';
 import { readDefaults, readEnvironment, readFlags, type Setting, type Source } from './sources.ts';
 
@@ -12,6 +12,8 @@ export interface Surroundings {
   readonly env: NodeJS.ProcessEnv;
   /** The working directory. */
   readonly cwd: string;
+  /** Redis is not asked: the rules are those of `rules.file`. */
+  readonly withoutRedis?: true;
 }
 
 export type LoadedConfig = { readonly config: Config } | { readonly errors: readonly string[] };
@@ -20,7 +22,7 @@ export type LoadedConfig = { readonly config: Config } | { readonly errors: read
  * Puts the configuration together: a flag beats the environment, that beats the file, that beats the default. Finds
  * every error in all of them at once; each names its place and its mend.
  */
-export function loadConfig({ argv, env, cwd }: Surroundings): LoadedConfig {
+export function loadConfig({ argv, env, cwd, withoutRedis }: Surroundings): LoadedConfig {
   const flags = readFlags(argv, cwd);
   const environment = readEnvironment(env, cwd);
   const named = flags.configFile ?? environment.configFile;
@@ -28,12 +30,13 @@ export function loadConfig({ argv, env, cwd }: Surroundings): LoadedConfig {
   const sources: Source[] = [readDefaults(cwd), ...(file ? [file] : []), environment, flags];
   const settings = new Map(sources.flatMap((source) => [...source.settings]));
   const values = valuesOf(settings);
+  const checkRules = withoutRedis ? checkWithoutRedis : checkRedis;
   const errors = [
     ...sources.flatMap((source) => source.errors),
     ...missingKeys(settings),
     ...checkLifetime(values, settings),
     ...checkCredentials(settings),
-    ...checkRedis(values, (path) => givenPlace(settings, path)),
+    ...checkRules(values, (path) => givenPlace(settings, path)),
     ...checkAuth(values, (path) => settings.get(path)?.place),
   ];
   if (errors.length > 0) return { errors };

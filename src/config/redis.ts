@@ -63,14 +63,23 @@ export function checkRedis(values: Partial<Values>, placeOf: PlaceOf): string[] 
     : [...checkShared(values, placeOf), ...checkConnection(values, placeOf)];
 }
 
+/** Whether there are rules for one who asks no Redis, whatever the configuration has for those who do. */
+export function checkWithoutRedis(values: Partial<Values>, placeOf: PlaceOf): string[] {
+  if (placeOf('redis.url') === undefined) return checkAlone(values, placeOf);
+  return placeOf('rules.file') === undefined
+    ? [`rules.file: is required: Redis is not asked for rules; give ${waysToRulesFile}`]
+    : [];
+}
+
+const waysToRulesFile = `${flagOf('rules.file')}, ${variableOf('rules.file')}, or the key in the config file`;
+
 function checkAlone(values: Partial<Values>, placeOf: PlaceOf): string[] {
   const needRedis = keyPaths.filter(
     (path) => path.startsWith('redis.') || path === 'rules.publish' || path === 'rules.max_age_seconds',
   );
-  const ways = `${flagOf('rules.file')}, ${variableOf('rules.file')}, or the key in the config file`;
   return [
     ...(placeOf('rules.file') === undefined
-      ? [`rules.file: is required without redis.url; give ${ways}`]
+      ? [`rules.file: is required without redis.url; give ${waysToRulesFile}`]
       : []),
     ...needRedis
       .filter((path) => !isDefault(path, values[path]))

@@ -3,7 +3,7 @@ import { judgeRepository, judgeTag } from './judge-levels.ts';
 import { judgeMove, judgeRemoval } from './judge-immutability.ts';
 import type { DeleteTag, Operation, PutManifest } from './operation.ts';
 import type { Repository, Tag } from './reference.ts';
-import { immutableRulesFor, type Caller, type RuleSet } from './rule.ts';
+import { immutableAmong, immutableRulesFor, tagRulesFor, type Caller, type RuleSet } from './rule.ts';
 import { allow, type Decision, type Facts, type Stop } from './verdict.ts';
 
 /**
@@ -51,11 +51,15 @@ export function tagsToLookUp(rules: RuleSet, operation: PutManifest | DeleteTag)
 /**
  * Epoch milliseconds from which on nobody could move a tag; undefined where somebody may. A rule of the caller's token
  * does not count: it binds that caller alone.
+ * @param covering the rules that cover the tag
  */
-export function immutableSince(rules: RuleSet, repository: Repository, tag: Tag): number | undefined {
-  const binding = immutableRulesFor(rules, repository, tag).filter(
-    (rule) => !rules.tokenRules?.includes(rule),
-  );
+export function immutableSince(
+  rules: RuleSet,
+  repository: Repository,
+  tag: Tag,
+  covering = tagRulesFor(rules, repository, tag),
+): number | undefined {
+  const binding = immutableAmong(covering, tag).filter((rule) => !rules.tokenRules?.includes(rule));
   return binding.length > 0 ? Math.min(...binding.map((rule) => rule.admitsFirstPushFromMs)) : undefined;
 }
 

@@ -4,7 +4,15 @@ import type { NeedingTag } from './need-graph.ts';
 import type { DeleteDigest, DeleteTag } from './operation.ts';
 import type { Digest, Repository, Tag } from './reference.ts';
 import { isReferrerTag, parseReferrerTag } from './referrer-tag.ts';
-import { accessLevelIn, tagRulesFor, tagRulesIn, type Caller, type RuleSet, type TagRule } from './rule.ts';
+import {
+  accessLevelIn,
+  tagRulesFor,
+  tagRulesForEach,
+  tagRulesIn,
+  type Caller,
+  type RuleSet,
+  type TagRule,
+} from './rule.ts';
 import { denied, undecided, type Facts, type NeedFact, type Stop } from './verdict.ts';
 
 /** Whether a rule keeps somebody, whoever that is, from deleting the tags that it covers. */
@@ -17,8 +25,13 @@ export function guardsDeletes(rules: RuleSet, repository: Repository): boolean {
   return tagRulesIn(rules, repository).some(guards);
 }
 
-export function isGuarded(rules: RuleSet, repository: Repository, tag: Tag): boolean {
-  return tagRulesFor(rules, repository, tag).some(guards);
+/** Those of many tags that some rule keeps from being deleted, each with the rules that cover it. */
+export function guardedTags(
+  rules: RuleSet,
+  repository: Repository,
+  tags: readonly Tag[],
+): readonly (readonly [Tag, readonly TagRule[]])[] {
+  return tagRulesForEach(rules, repository, tags).filter(([, covering]) => covering.some(guards));
 }
 
 /** The rules that keep somebody, whoever that is, from deleting what a tag needs. */

@@ -100,8 +100,8 @@ export interface TagFacts {
    * @throws CredentialsRefused
    */
   lookUp(question: TagQuestion): Promise<TagFact>;
-  /** Hears, after a confirmed push, what these immutable tags are from now on. Takes no time, and never fails. */
-  created(repository: Repository, tags: readonly Tag[], digest: Digest): void;
+  /** Hears what these immutable tags are: after a confirmed push, or seen otherwise. Takes no time, and never fails. */
+  seen(repository: Repository, tags: readonly Tag[], digest: Digest): void;
 }
 
 /** The reservation of some tags of one repository for one manifest, all or none, by one request. */

@@ -96,10 +96,13 @@ class CoveringTagRules {
 
   matching(tag: Tag): readonly TagRule[] {
     if (this.#selections.length === 0) return [];
-    return this.#recent.get(tag, () => {
-      const matching = this.#selections.flatMap(({ byTag }) => byTag.matching(tag));
-      return inOrder(matching.filter(({ rule }) => !rule.excludedTags?.matches(tag)));
-    });
+    return this.#recent.get(tag, () => this.matchingOnce(tag));
+  }
+
+  /** The same, and nothing is kept: for one of many tags, which would drive out those that are asked for. */
+  matchingOnce(tag: Tag): readonly TagRule[] {
+    const matching = this.#selections.flatMap(({ byTag }) => byTag.matching(tag));
+    return inOrder(matching.filter(({ rule }) => !rule.excludedTags?.matches(tag)));
   }
 }
 

@@ -136,6 +136,19 @@ export function tagRulesFor(rules: RuleSet, repository: Repository, tag: Tag): r
   return withTokenRules(own, rules, (rule) => coversTag(rule, repository, tag));
 }
 
+/** The same for many tags of a repository, each of which is asked for once. */
+export function tagRulesForEach(
+  rules: RuleSet,
+  repository: Repository,
+  tags: readonly Tag[],
+): readonly (readonly [Tag, readonly TagRule[]])[] {
+  const covering = indexOfTagRules(rules.tagRules).covering(repository);
+  return tags.map((tag) => [
+    tag,
+    withTokenRules(covering.matchingOnce(tag), rules, (rule) => coversTag(rule, repository, tag)),
+  ]);
+}
+
 function withTokenRules(
   own: readonly TagRule[],
   { tokenRules }: RuleSet,
@@ -150,8 +163,13 @@ export function immutableRulesFor(
   repository: Repository,
   tag: Tag,
 ): readonly ImmutableTagRule[] {
+  return immutableAmong(tagRulesFor(rules, repository, tag), tag);
+}
+
+/** Of the rules that cover a tag. */
+export function immutableAmong(rules: readonly TagRule[], tag: Tag): readonly ImmutableTagRule[] {
   const mayGrow = isReferrerTag(tag);
-  return tagRulesFor(rules, repository, tag).filter(
+  return rules.filter(
     (rule): rule is ImmutableTagRule =>
       rule.kind === 'immutable' && (!mayGrow || rule.referrers === 'immutable'),
   );

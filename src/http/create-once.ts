@@ -148,7 +148,7 @@ async function settleCreated(push: Push, named: readonly string[], ports: Create
   }
   if (created.length === 0) return true;
   if ((await claims.confirm(claimOf(push, created)).catch(away)) !== true) return false;
-  facts.created(repository, created, pushed.sha256);
+  facts.seen(repository, created, pushed.sha256);
   return buryAll(push, created, ports);
 }
 

@@ -19,6 +19,7 @@ import type { Exchange } from './exchange.ts';
 import { requestHeaders } from './headers.ts';
 import { lookUpHeaders } from './look-up.ts';
 import { refusalError } from './refusal.ts';
+import { Turns } from './turns.ts';
 import { isDefiniteRefusal, noAnswer, relay, sendWrite, type Unanswered } from './relay.ts';
 
 /** Of a tag that holds what refers to a manifest, too: it is kept as long as the manifest is needed. */
@@ -36,6 +37,11 @@ export interface DeletePorts {
 }
 
 const answerLimitBytes = 1024 * 1024;
+/**
+ * So many deletes in one repository are sent at a time: distribution reads every tag for each, and what is sent has a
+ * deadline.
+ */
+const turns = new Turns(4);
 /** How often the rules may change under a walk. */
 const attemptLimit = 3;
 
@@ -58,9 +64,11 @@ export async function deleteNeeded(
   try {
     const claimed = await announce(mark, claims);
     await judge({ exchange, operation, caller, claimed }, rulesNow, ports);
-    if (!(await claims.armMark(mark).catch(refuseAway))) throw outlasted();
-    mayArrive = true;
-    const answer = await send(exchange, operation, ports);
+    const answer = await turns.inTurn(operation.repository, async () => {
+      if (!(await claims.armMark(mark).catch(refuseAway))) throw outlasted();
+      mayArrive = true;
+      return send(exchange, operation, ports);
+    });
     mayArrive = isUnknown(answer);
     if ('kind' in answer) throw noAnswer(answer, 'and may yet delete it');
     relay(exchange, answer, ports.upstream);
@@ -156,7 +164,7 @@ function refuseAway(error: unknown): never {
 
 function outlasted(): RegistryError {
   return new RegistryError('UNAVAILABLE', {
-    message: 'the look-ups took longer than the delete was announced for; try again',
+    message: 'it took longer than the delete was announced for; try again',
     retryAfterSeconds: 5,
   });
 }

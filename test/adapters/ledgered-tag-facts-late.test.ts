@@ -96,7 +96,7 @@ t.test('a look-up counts as seen when it began', async (t) => {
 t.test('a ledger that never answers delays nobody whom it may not deny', async (t) => {
   const never = readsLate(new InMemoryLedger(), gate());
   const { observed } = await open(t, shows(one.sha256), never);
-  observed.facts.created(repository, [tag], two.sha256);
+  observed.facts.seen(repository, [tag], two.sha256);
   t.same(await observed.look(), present(one.sha256));
 
   const memory = new InMemoryLedger();
@@ -119,7 +119,7 @@ t.test('what the ledger took of the time is not given to the upstream', async (t
       given.push(withinMs);
       return Promise.resolve({ state: 'absent' });
     },
-    created: () => undefined,
+    seen: () => undefined,
   };
   const silent = { warn: () => undefined, error: () => undefined };
   const facts = new LedgeredTagFacts(asked, readsLate(new InMemoryLedger(), read), clock, silent);
@@ -139,7 +139,7 @@ t.test('without a ledger a look-up is what it is without one', async (t) => {
   const { observed } = await open(t, shows(one.sha256), broken(new StoreAway('away')));
   t.same(await observed.look({ pushed: one }), present(one.sha256, true));
   t.same(await observed.look({ immutable: verified(0), pushed: two }), present(one.sha256));
-  observed.facts.created(repository, [tag], one.sha256);
+  observed.facts.seen(repository, [tag], one.sha256);
   await settled();
   t.equal(observed.facts.ledgerFailures, 3);
   t.same(observed.told, [], 'that the store is away is told by the store');

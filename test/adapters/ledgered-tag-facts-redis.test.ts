@@ -84,7 +84,7 @@ t.test('what one replica has seen denies at another', async (t) => {
   t.same(await there.look({ immutable: verified(0), pushed: two }), present(one.sha256));
   t.equal(upstream.requests.length, asked);
 
-  here.facts.created(repository, [tag], two.sha256);
+  here.facts.seen(repository, [tag], two.sha256);
   await eventually('it is noted', () => isNoted(redis, two.sha256));
   t.same(await there.look({ immutable: verified(0), pushed: one }), present(two.sha256));
   t.equal(upstream.requests.length, asked);
@@ -105,7 +105,7 @@ t.test(
     upstream.script = shows(two.sha256);
     t.same(await observed.look({ immutable: verified(0), pushed: two }), present(two.sha256, true));
     t.same(await observed.look(), present(two.sha256));
-    observed.facts.created(repository, [tag], two.sha256);
+    observed.facts.seen(repository, [tag], two.sha256);
     await eventually('it is counted', () => observed.facts.ledgerFailures >= 3);
     t.same(observed.told, []);
 

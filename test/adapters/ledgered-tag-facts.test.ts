@@ -166,12 +166,12 @@ t.test('of many look-ups that see one change, one tells it', async (t) => {
 
 t.test('what was created through us is known before it was looked up', async (t) => {
   const { look, facts, upstream, ledger } = await open(t);
-  facts.created(repository, [tag, 'v2' as Tag], two.sha256);
+  facts.seen(repository, [tag, 'v2' as Tag], two.sha256);
   await settled();
   t.same(await look({ immutable: verified(0), pushed: one }), present(two.sha256));
   t.match(await ledger.recall(repository, 'v2' as Tag), { digest: two.sha256 });
   t.equal(upstream.requests.length, 0);
-  facts.created(repository, [tag], one.sha256);
+  facts.seen(repository, [tag], one.sha256);
   await settled();
   await look();
   t.equal(facts.tamperings, 0, 'it replaces what was known');

@@ -20,7 +20,7 @@ class Scene {
   constructor() {
     const upstream: TagFacts = {
       lookUp: () => this.shows(),
-      created: (...told) => void this.created.push(told),
+      seen: (...told) => void this.created.push(told),
     };
     const tombstones = {
       recall: (repository: Repository, tag: Tag) =>
@@ -82,7 +82,7 @@ t.test('without a rule that keeps the name nothing is buried, and nothing recall
     scene.shows = () => Promise.resolve(present(one.sha256));
   }
   t.same(scene.warnings, []);
-  facts.created(repository, [tag], one.sha256);
+  facts.seen(repository, [tag], one.sha256);
   t.same(scene.created, [[repository, [tag], one.sha256]]);
   t.equal(scene.buried.size, 0, 'who pushed it has buried it');
 });

@@ -29,7 +29,7 @@ async function asked(...args: readonly [tags: string, who?: Caller]): Promise<re
       questions.push(question);
       return Promise.resolve({ state: 'absent' });
     },
-    created: () => undefined,
+    seen: () => undefined,
   };
   const bound = bindToken(rules, repository, who);
   if ('effect' in bound) throw new Error('the token is refused');

@@ -1,0 +1,7 @@
+// What is shared through Redis, in one place, so that it is loaded at once and only where it is needed.
+export { RedisClaims } from './claims.ts';
+export { RedisLedger } from './ledger.ts';
+export { RedisManifests } from './manifests.ts';
+export { connectRedis } from './redis-store.ts';
+export { SharedRules } from './rules.ts';
+export { RedisTombstones } from './tombstones.ts';
