@@ -63,8 +63,9 @@ export async function deleteNeeded(
   let mayArrive = false;
   try {
     const claimed = await announce(mark, claims);
-    await judge({ exchange, operation, caller, claimed }, rulesNow, ports);
+    const rules = await judge({ exchange, operation, caller, claimed }, rulesNow, ports);
     const answer = await turns.inTurn(operation.repository, async () => {
+      if (rulesNow().version !== rules.version) throw rulesChange();
       if (!(await claims.armMark(mark).catch(refuseAway))) throw outlasted();
       mayArrive = true;
       return send(exchange, operation, ports);
@@ -102,8 +103,11 @@ interface Deletion {
   readonly claimed: readonly ClaimedManifest[];
 }
 
-/** @throws RegistryError where it may not be deleted by the rules that are in force at the end of the walk */
-async function judge(deletion: Deletion, rulesNow: () => RuleSet, ports: DeletePorts): Promise<void> {
+/**
+ * The rules by which it may be deleted.
+ * @throws RegistryError where it may not by those that are in force at the end of the walk
+ */
+async function judge(deletion: Deletion, rulesNow: () => RuleSet, ports: DeletePorts): Promise<RuleSet> {
   const { operation, caller } = deletion;
   for (let attempt = 0; attempt < attemptLimit; attempt++) {
     const rules = rulesNow();
@@ -111,13 +115,10 @@ async function judge(deletion: Deletion, rulesNow: () => RuleSet, ports: DeleteP
     if (rulesNow().version !== rules.version) continue;
     const facts = { nowMs: ports.clock.nowMs(), tags: new Map(), needing };
     const decision = decide(rules, operation, caller, facts);
-    if (decision.effect === 'allow') return;
+    if (decision.effect === 'allow') return rules;
     throw refusalError(decision);
   }
-  throw new RegistryError('UNAVAILABLE', {
-    message: 'the rules change all the time; try again',
-    retryAfterSeconds: 5,
-  });
+  throw rulesChange();
 }
 
 function askWho(
@@ -159,6 +160,13 @@ function refuseAway(error: unknown): never {
     message: 'the store that the replicas share is away, and a delete by digest needs it; try again',
     retryAfterSeconds: 5,
     cause: error,
+  });
+}
+
+function rulesChange(): RegistryError {
+  return new RegistryError('UNAVAILABLE', {
+    message: 'the rules changed meanwhile; try again',
+    retryAfterSeconds: 5,
   });
 }
 

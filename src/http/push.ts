@@ -7,7 +7,9 @@ import { headerValues } from '../core/header-list.ts';
 import { guardsDeletes } from '../core/judge-digest-delete.ts';
 import { readNeeds } from '../core/manifest.ts';
 import { printOperation, type PutManifest } from '../core/operation.ts';
+import { CredentialsRefused } from '../core/ports.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
+import type { PartsFact } from '../core/verdict.ts';
 import { readWhole } from './body.ts';
 import { pushAnnounced } from './announced-push.ts';
 import type { Push } from './claim-tags.ts';
@@ -93,7 +95,9 @@ async function prepared(
   const asCaller = lookUpHeaders(exchange);
   const pushed = digestsOf(body);
   const { children, blobs } = readNeeds(body.toString());
-  const parts = await needs.partsOf({ repository, children, asCaller, withinMs: lookUpMs });
+  const asked = needs.partsOf({ repository, children, asCaller, withinMs: lookUpMs });
+  // Who may push an index and not read its children goes on with what it names itself, where no look-up is needed.
+  const parts = await (push.tags.length > 0 ? asked : asked.catch(unreadable));
   // Its own name too, by SHA-256 and as the client calls it: a registry may know it by either.
   const given = 'digest' in reference ? [reference.digest] : [];
   const all = [
@@ -104,6 +108,12 @@ async function prepared(
     ...(parts.state === 'known' ? parts.parts : []),
   ];
   return { ...push, pushed, needs: [...new Set(all)], asCaller, holder: randomUUID() };
+}
+
+/** @throws what is no matter of credentials */
+function unreadable(error: unknown): PartsFact {
+  if (error instanceof CredentialsRefused) return { state: 'unknown', reason: error.message };
+  throw error;
 }
 
 async function readManifest(exchange: Exchange, idleMs: number): Promise<Buffer> {
