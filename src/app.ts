@@ -21,7 +21,7 @@ import { passthrough } from './http/passthrough.ts';
 import { registryServer } from './http/server.ts';
 
 /** How long a repository is walked before something is deleted from it. */
-const walkMs = 30_000;
+const walkMs = 20_000;
 
 /** How long running requests may go on once the end has been asked for. */
 const closeMs = 10_000;

@@ -1,7 +1,6 @@
 import { headerValues, soleHeader } from '../core/header-list.ts';
 import { readNeeds, type ManifestNeeds } from '../core/manifest.ts';
 import type { ReadOperation } from '../core/operation.ts';
-import type { Clock } from '../core/ports.ts';
 import { digestAlgorithm, isDigest, isTag, type Digest, type Tag } from '../core/reference.ts';
 import { parseTarget } from '../core/target.ts';
 import {
@@ -17,8 +16,7 @@ import { manifestTypes } from './tag-facts.ts';
 import type { UpstreamAnswer } from './upstream.ts';
 
 const noSuchRoute = new Set([400, 404, 405]);
-/** A registry may be replaced by one that has it. */
-const askedAgainAfterMs = 5 * 60_000;
+const listTypes = ['application/json', 'application/vnd.oci.image.index.v1+json'];
 const listLimitBytes = 32 * 1024 * 1024;
 const manifestLimitBytes = 4 * 1024 * 1024;
 
@@ -50,13 +48,9 @@ export type ReferrersFact =
 /** Reads what is in one repository. Every method throws CredentialsRefused. */
 export class RepositoryReads {
   readonly #reader: PatientReader;
-  readonly #clock: Clock;
-  /** Until then the Referrers API is not asked for. */
-  #unsupportedUntilMs = -Infinity;
 
-  constructor(reader: PatientReader, clock: Clock) {
+  constructor(reader: PatientReader) {
     this.#reader = reader;
-    this.#clock = clock;
   }
 
   /** All tags, page by page; a repository that is not there has none. */
@@ -89,11 +83,19 @@ export class RepositoryReads {
       const answer = await send(get, { accept: manifestTypes, bodyLimitBytes: manifestLimitBytes });
       if (provesAbsence(answer)) return { state: 'absent' };
       if (answer.status !== 200) return notAsRegistry(answer);
-      const digests = digestsOf(answer.body);
-      const { sha256 } = digests;
-      const named = soleHeader(answer.headers, 'docker-content-digest');
-      const digest = named !== undefined && isDigest(named) && digests.includes(named) ? named : sha256;
-      return { state: 'present', digest, sha256, needs: readNeeds(answer.body.toString()) };
+      const digest = soleHeader(answer.headers, 'docker-content-digest');
+      if (digest === undefined || !isDigest(digest)) {
+        return { state: 'unknown', reason: 'the upstream did not say its digest' };
+      }
+      const checked = verified(digest, answer.body);
+      if (checked.state !== 'present') return checked;
+      const { bytes } = checked;
+      return {
+        state: 'present',
+        digest,
+        sha256: digestsOf(bytes).sha256,
+        needs: readNeeds(bytes.toString()),
+      };
     });
   }
 
@@ -109,11 +111,10 @@ export class RepositoryReads {
     });
   }
 
-  async listReferrers(reading: Reading, digest: Digest): Promise<ReferrersFact | Unknown> {
-    if (this.#clock.nowMs() < this.#unsupportedUntilMs) return { state: 'unsupported' };
+  listReferrers(reading: Reading, digest: Digest): Promise<ReferrersFact | Unknown> {
     const { repository } = reading;
     const list = { kind: 'listReferrers', method: 'GET', repository, digest, query: [] } as const;
-    const fact = await this.#reader.read<ReferrersFact>(reading, async (send) => {
+    return this.#reader.read<ReferrersFact>(reading, async (send) => {
       const referrers: Digest[] = [];
       for await (const answer of pages(list, send)) {
         if (provesAbsence(answer)) break;
@@ -126,8 +127,6 @@ export class RepositoryReads {
       }
       return { state: 'known', referrers };
     });
-    if (fact.state === 'unsupported') this.#unsupportedUntilMs = this.#clock.nowMs() + askedAgainAfterMs;
-    return fact;
   }
 }
 
@@ -139,7 +138,7 @@ function listOf({ repository }: Reading): ReadOperation {
 export async function* pages(first: ReadOperation, send: Send): AsyncGenerator<UpstreamAnswer> {
   const asked = new Set<string>();
   for (let operation = first; ;) {
-    const answer = await send(operation, { bodyLimitBytes: listLimitBytes });
+    const answer = await send(operation, { accept: listTypes, bodyLimitBytes: listLimitBytes });
     yield answer;
     const target = nextOf(answer);
     if (target === undefined || asked.has(target)) return;

@@ -39,7 +39,7 @@ export async function walkRepository(
   reading: Reading,
   onTag: () => void,
 ): Promise<Walk> {
-  const reads = new SizedReads(reader, clock);
+  const reads = new SizedReads(reader);
   const facts = new UpstreamTagFacts(reader);
   const digests = new Map<Tag, Digest | undefined>();
   const ledger = { recallAll: () => Promise.resolve(new Map()) };

@@ -38,6 +38,7 @@ export class Survey {
   readonly #named: Map<Digest, Tag[]>;
   readonly graph: NeedGraph;
   #hasReferrersApi = true;
+  #firstReferrers: Promise<unknown> | undefined;
 
   /** @param base what was found before, to which this adds */
   constructor(ports: SurveyPorts, reading: Reading, base?: Survey) {
@@ -215,14 +216,20 @@ export class Survey {
   }
 
   async #visitReferrers(digest: Digest, add: (digest: Digest) => void): Promise<Unknown | undefined> {
+    // The first answer tells whether the registry has the API: only one asks for it where it has not.
+    const isFirst = this.#firstReferrers === undefined;
+    if (!isFirst) await this.#firstReferrers;
     if (!this.#hasReferrersApi) return undefined;
+    const visit = this.#addReferrers(digest, add);
+    if (isFirst) this.#firstReferrers = visit;
+    return visit;
+  }
+
+  async #addReferrers(digest: Digest, add: (digest: Digest) => void): Promise<Unknown | undefined> {
     const fact = await this.#ports.reads.listReferrers(this.#left(), digest);
     if (fact.state === 'unknown') return fact;
-    if (fact.state === 'unsupported') {
-      this.#hasReferrersApi = false;
-      return undefined;
-    }
-    for (const referrer of fact.referrers) {
+    this.#hasReferrersApi = fact.state === 'known';
+    for (const referrer of fact.state === 'known' ? fact.referrers : []) {
       this.graph.refer(referrer, [digest]);
       add(referrer);
     }

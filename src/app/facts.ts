@@ -38,7 +38,7 @@ export function wireFacts({
   const reader = new PatientReader(upstream, clock, own);
   const seen = new TombstonedTagFacts(new UpstreamTagFacts(reader), tombstones, log);
   const facts = new LedgeredTagFacts(seen, ledger, clock, log);
-  const reads = new RepositoryReads(reader, clock);
+  const reads = new RepositoryReads(reader);
   const manifests = new ManifestCache(reads, shared);
   return { facts, needs: new RepositoryNeeds({ reads, manifests, facts, ledger, clock, tagLimit }) };
 }

@@ -23,7 +23,7 @@ async function startManifests(
   const upstream = await startUpstream(t, (_, res) => void res.end(bytes));
   const client = new Upstream({ origin: upstream.url });
   t.teardown(() => client.close());
-  const reads = new RepositoryReads(new PatientReader(client, steadyClock), steadyClock);
+  const reads = new RepositoryReads(new PatientReader(client, steadyClock));
   return { ...upstream, open: (store) => new ManifestCache(reads, store) };
 }
 

@@ -57,7 +57,7 @@ function sound(repository: string): Routes {
   return {
     'GET tags/list': page(['dev'], `</v2/${repository}/${page2}>; rel="next"`),
     [`GET ${page2}`]: page(['v1']),
-    'HEAD manifests/v1': answering(200, '', { 'Docker-Content-Digest': index.digest }),
+    'GET manifests/v1': answering(200, index.bytes, { 'Docker-Content-Digest': index.digest }),
     [`GET manifests/${index.digest}`]: answering(200, index.bytes),
     [`GET manifests/${image.digest}`]: answering(200, image.bytes),
   };
@@ -165,7 +165,7 @@ t.test('a manifest is the same by each of its names', async (t) => {
     other: {
       ...named,
       [`GET manifests/${index.digest}`]: answering(200, index.bytes),
-      'HEAD manifests/v1': answering(200, '', { 'Docker-Content-Digest': other }),
+      'GET manifests/v1': answering(200, index.bytes, { 'Docker-Content-Digest': other }),
     },
   });
   isDenied(t, await remove(front, 'app', `manifests/${other}`), 'by SHA-512');
@@ -173,7 +173,7 @@ t.test('a manifest is the same by each of its names', async (t) => {
 });
 
 t.test('a tag whose manifest is gone needs nothing', async (t) => {
-  const front = await startApps(t, { dangling: { 'HEAD manifests/v1': answering(404) } });
+  const front = await startApps(t, { dangling: { 'GET manifests/v1': unknownManifest } });
   t.equal((await remove(front, 'dangling', layerOf('dangling'))).status, 202);
 });
 
@@ -224,10 +224,14 @@ const faults: readonly (readonly [(repository: string) => readonly string[], Rou
   [() => ['GET tags/list'], strangeLists],
   [() => [`GET ${page2}`], strangeLists],
   [
-    () => ['HEAD manifests/v1', 'GET manifests/v1'],
-    { ...failures, 'bad-digest': answering(200, '', { 'Docker-Content-Digest': 'sha256:a' }) },
+    () => ['GET manifests/v1'],
+    {
+      ...strangeManifests,
+      'bad-digest': answering(200, '{}', { 'Docker-Content-Digest': 'sha256:a' }),
+      'other-bytes': answering(200, '{}', { 'Docker-Content-Digest': app.index.digest }),
+      'no-digest': answering(200, app.index.bytes),
+    },
   ],
-  [(repository) => [`GET manifests/${contentOf(repository).index.digest}`], strangeManifests],
   [(repository) => [`GET manifests/${contentOf(repository).image.digest}`], strangeManifests],
   [
     (repository) => [`GET referrers/${contentOf(repository).index.digest}`],

@@ -1,4 +1,5 @@
 import t from 'tap';
+import { answerOci } from '../fixtures/upstream.ts';
 import { bearer, ociError } from '../fixtures/client.ts';
 import { on, type TokenKnobs } from '../fixtures/issuer.ts';
 import { openTokenDoor as open, refused } from '../fixtures/token-door.ts';
@@ -120,7 +121,14 @@ t.test("GitLab's patterns bind the bearer in exactly this repository, from all o
     'two scopes',
   );
   t.equal(await status([on('a', 'delete', denies)], 'DELETE', '/v2/a/manifests/keep-me'), 403);
-  t.equal(await status([on('a', 'delete', denies)], 'DELETE', `/v2/a/manifests/${digest}`), 403, 'by digest');
+  const before = upstream.script;
+  upstream.script = (req, res) => {
+    if (req.url?.endsWith('/tags/list')) res.end('{"name":"a","tags":["keep-me"]}');
+    else if (req.url?.endsWith('/keep-me')) res.setHeader('Docker-Content-Digest', digest).end();
+    else answerOci(res, 404, 'MANIFEST_UNKNOWN');
+  };
+  t.equal(await status([on('a', 'delete', denies)], 'DELETE', `/v2/a/blobs/${digest}`), 403, 'by digest');
+  upstream.script = before;
   t.equal(
     await status([on('a', 'pull,push', denies)], 'PUT', `/v2/a/manifests/${digest}?tag=x&tag=v1`),
     403,

@@ -17,6 +17,10 @@ function registryOf(good: ReadonlySet<string>): Script {
     if (!good.has(req.headers.authorization ?? '')) {
       res.setHeader('WWW-Authenticate', challenge);
       answerOci(res, 401, 'UNAUTHORIZED');
+    } else if (req.url?.endsWith('/tags/list')) {
+      res.end('{"name":"a","tags":["v0"]}');
+    } else if (req.method === 'HEAD' && req.url?.endsWith('/manifests/v0')) {
+      res.setHeader('Docker-Content-Digest', digest).end();
     } else if (req.method === 'GET' || req.method === 'HEAD') {
       res.writeHead(404, { 'Content-Type': 'application/json' });
       res.end(JSON.stringify({ errors: [{ code: 'MANIFEST_UNKNOWN', message: 'unknown' }] }));

@@ -6,6 +6,6 @@ import { launderingScenario } from '../scenarios/laundering.ts';
 
 // A slow machine, or a counterexample that is being made small.
 t.setTimeout(15 * 60_000);
-deleteScenarios(t, distribution3, { repositories: 200, withCaches: false });
+deleteScenarios(t, distribution3, { repositories: 80, withCaches: false });
 collectionScenario(t, distribution3, { untaggedChildrenStay: true });
 launderingScenario(t, distribution3);
