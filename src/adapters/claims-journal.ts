@@ -3,6 +3,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { ClaimBase } from '../core/claim.ts';
 import type { Digest } from '../core/reference.ts';
+import { syncDirectory } from './sync-directory.ts';
 
 /** What a restart must know of a claim: that a PUT for it may be on its way, or has been acknowledged. */
 export interface JournalEntry {
@@ -183,11 +184,4 @@ async function rewrite(path: string, live: ReadonlyMap<string, JournalEntry>): P
   }
   await syncDirectory(dirname(path));
   return file;
-}
-
-/** Else the name may still stand for the old file after a crash. Some file systems cannot, and need not. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path).catch(() => undefined);
-  await directory?.sync().catch(() => undefined);
-  await directory?.close();
 }

@@ -2,6 +2,7 @@ import { mkdir, open, readFile, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Tombstones } from '../core/ports.ts';
 import { isDigest, isRepository, isTag, type Digest, type Repository, type Tag } from '../core/reference.ts';
+import { syncDirectory } from './sync-directory.ts';
 
 interface Tombstone {
   readonly repository: Repository;
@@ -131,11 +132,4 @@ async function create(path: string): Promise<FileHandle> {
   const file = await open(path, 'a', 0o600);
   await syncDirectory(dirname(path));
   return file;
-}
-
-/** Else the name may not be there after a crash. Some file systems cannot, and need not. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path).catch(() => undefined);
-  await directory?.sync().catch(() => undefined);
-  await directory?.close();
 }

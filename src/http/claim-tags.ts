@@ -102,6 +102,32 @@ export async function claimTags(push: Push, claim: ClaimRequest, ports: CreateOn
   }
 }
 
+/**
+ * Claims, has the push judged, and arms: what is `claimed` may be sent at once. What is not is given back.
+ * @param judge why it must not be sent; hears the base of the claim
+ */
+export async function claimAndArm(
+  push: Push,
+  claim: ClaimRequest,
+  ports: CreateOncePorts,
+  judge: (base: Digest | undefined) => Promise<Stop | undefined>,
+): Promise<Claiming | Marked> {
+  const claiming = await claimTags(push, claim, ports);
+  if (claiming.kind !== 'claimed') return claiming;
+  let isArmed = false;
+  try {
+    const decision = await judge(claiming.base);
+    if (decision) return { kind: 'refused', decision };
+    const arming = await ports.claims.arm(claim).catch(away);
+    if (arming === 'marked') return marked;
+    if (arming !== 'armed') return { kind: 'refused', decision: notArmed[arming] };
+    isArmed = true;
+    return claiming;
+  } finally {
+    if (!isArmed) await ports.claims.giveBack(claim);
+  }
+}
+
 /** Waits for the claim of another push to change; a refusal where the tag turns out to be gone to it, or time is up. */
 async function waitForOther(
   push: Push,

@@ -7,16 +7,12 @@ import { lookUpTags } from './look-up.ts';
 import { isDefiniteRefusal } from './relay.ts';
 import {
   away,
+  claimAndArm,
   claimOf,
-  claimTags,
   decideWith,
   lookUpAll,
-  marked,
-  notArmed,
   untilUnmarked,
-  type Claiming,
   type CreateOncePorts,
-  type Marked,
   type Push,
 } from './claim-tags.ts';
 
@@ -48,7 +44,12 @@ export async function pushOnce<Answer>(
   put: Put<Answer>,
   ports: CreateOncePorts,
 ): Promise<PushResult<Answer>> {
-  const readiness = await untilUnmarked(ports.clock, () => makeReady(push, ports));
+  const claim = claimOf(push, push.tags);
+  const ask = async (): Promise<Stop | undefined> => {
+    const decision = decideWith(push, await lookUpAll(push, ports), ports);
+    return decision.effect === 'allow' ? undefined : decision;
+  };
+  const readiness = await untilUnmarked(ports.clock, () => claimAndArm(push, claim, ports, ask));
   switch (readiness.kind) {
     case 'refused':
       return readiness;
@@ -58,26 +59,6 @@ export async function pushOnce<Answer>(
       const outcome = await sent(put, push.operation);
       return (await settle(push, outcome, ports)) ? { kind: 'sent', outcome } : { kind: 'unacknowledged' };
     }
-  }
-}
-
-/** Claims, asks and arms: what is `claimed` may be sent at once. */
-async function makeReady(push: Push, ports: CreateOncePorts): Promise<Claiming | Marked> {
-  const { claims } = ports;
-  const claim = claimOf(push, push.tags);
-  const claiming = await claimTags(push, claim, ports);
-  if (claiming.kind !== 'claimed') return claiming;
-  let isArmed = false;
-  try {
-    const decision = decideWith(push, await lookUpAll(push, ports), ports);
-    if (decision.effect !== 'allow') return { kind: 'refused', decision };
-    const arming = await claims.arm(claim).catch(away);
-    if (arming === 'marked') return marked;
-    if (arming !== 'armed') return { kind: 'refused', decision: notArmed[arming] };
-    isArmed = true;
-    return claiming;
-  } finally {
-    if (!isArmed) await claims.giveBack(claim);
   }
 }
 

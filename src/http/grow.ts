@@ -5,17 +5,12 @@ import { parseReferrerTag, type ReferrerTag } from '../core/referrer-tag.ts';
 import { abbreviateDigest, type Digest, type Tag } from '../core/reference.ts';
 import { denied, type Stop, type TagFact } from '../core/verdict.ts';
 import {
-  away,
   busy,
+  claimAndArm,
   claimOf,
-  claimTags,
-  marked,
-  notArmed,
   stop,
   untilUnmarked,
-  type Claiming,
   type CreateOncePorts,
-  type Marked,
   type Push,
 } from './claim-tags.ts';
 import { sent, settleAs, type Put, type PushResult } from './create-once.ts';
@@ -50,7 +45,9 @@ export async function pushGrowing<Answer>(
   ports: GrowPorts,
 ): Promise<PushResult<Answer>> {
   const claim: ClaimRequest = { ...claimOf(push, [growing.tag]), swaps: true };
-  const readiness = await untilUnmarked(ports.clock, () => makeReady(push, growing, text, claim, ports));
+  const readiness = await untilUnmarked(ports.clock, () =>
+    claimAndArm(push, claim, ports, (base) => judge(push, growing, text, base, ports)),
+  );
   if (readiness.kind === 'withheld') return { kind: 'refused', decision: readiness.refusal };
   if (readiness.kind === 'refused') return readiness;
   const outcome = await sent(put, push.operation);
@@ -83,29 +80,6 @@ export async function growingTag(push: Push, ports: GrowPorts): Promise<Growing 
     return denied(keeping.ruleIds, message, { repository, tag });
   }
   return undefined;
-}
-
-async function makeReady(
-  push: Push,
-  growing: Growing,
-  text: string,
-  claim: ClaimRequest,
-  ports: GrowPorts,
-): Promise<Claiming | Marked> {
-  const claiming = await claimTags(push, claim, ports);
-  if (claiming.kind !== 'claimed') return claiming;
-  let isArmed = false;
-  try {
-    const refusal = await judge(push, growing, text, claiming.base, ports);
-    if (refusal) return { kind: 'refused', decision: refusal };
-    const arming = await ports.claims.arm(claim).catch(away);
-    if (arming === 'marked') return marked;
-    if (arming !== 'armed') return { kind: 'refused', decision: notArmed[arming] };
-    isArmed = true;
-    return claiming;
-  } finally {
-    if (!isArmed) await ports.claims.giveBack(claim);
-  }
 }
 
 async function judge(

@@ -5,7 +5,7 @@ import { tagsToLookUp } from '../core/decision.ts';
 import { RegistryError } from '../core/errors.ts';
 import { headerValues } from '../core/header-list.ts';
 import { guardsDeletes } from '../core/judge-digest-delete.ts';
-import { readNeeds } from '../core/manifest.ts';
+import { readNeeds, type ManifestNeeds } from '../core/manifest.ts';
 import { printOperation, type PutManifest } from '../core/operation.ts';
 import { CredentialsRefused } from '../core/ports.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
@@ -55,7 +55,8 @@ export async function pushManifest(
   }
   const tags = tagsToLookUp(rules, operation);
   if (tags.length > 0) refuseSigned(body);
-  const push = await prepared(exchange, { rules, operation, caller, tags }, body, ports);
+  const needs = readNeeds(body.toString());
+  const push = await prepared(exchange, { rules, operation, caller, tags }, body, needs, ports);
   const result = await pushAs(push, body, put, ports);
   switch (result.kind) {
     case 'refused':
@@ -66,7 +67,7 @@ export async function pushManifest(
         retryAfterSeconds: 5,
       });
     case 'sent':
-      if (isSuccess(result.outcome)) ports.needs.pushed(push.pushed.sha256, readNeeds(body.toString()));
+      if (isSuccess(result.outcome)) ports.needs.pushed(push.pushed.sha256, needs);
       relayOutcome(exchange, result.outcome, ports.upstream);
   }
 }
@@ -89,12 +90,12 @@ async function prepared(
   exchange: Exchange,
   push: Pick<Push, 'rules' | 'operation' | 'caller' | 'tags'>,
   body: Buffer,
+  { children, blobs }: ManifestNeeds,
   { needs }: PushPorts,
 ): Promise<Push> {
   const { repository, reference } = push.operation;
   const asCaller = lookUpHeaders(exchange);
   const pushed = digestsOf(body);
-  const { children, blobs } = readNeeds(body.toString());
   const asked = needs.partsOf({ repository, children, asCaller, withinMs: lookUpMs });
   // Who may push an index and not read its children goes on with what it names itself, where no look-up is needed.
   const parts = await (push.tags.length > 0 ? asked : asked.catch(unreadable));
