@@ -20,9 +20,6 @@ import { observer } from './http/log.ts';
 import { passthrough } from './http/passthrough.ts';
 import { registryServer } from './http/server.ts';
 
-/** How long a repository is walked before something is deleted from it. */
-const walkMs = 20_000;
-
 /** How long running requests may go on once the end has been asked for. */
 const closeMs = 10_000;
 
@@ -53,6 +50,7 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
   const putDeadlineMs = putDeadlineSeconds * 1000;
   const idleMs = config.upstream.idleTimeoutSeconds * 1000;
   const { url: origin, ca, credentials } = config.upstream;
+  const { walkSeconds, tagLimit } = config.deletes;
 
   const around = { clock, log, ending };
   const lifetimes = { leaseMs: lookUpMs, ttlMs: ttlSeconds * 1000 };
@@ -66,7 +64,7 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
     auth.close();
   });
   const own = auth.own ?? (credentials && ownAccount(credentials));
-  const { facts, needs } = wireFacts({ ...store, upstream, own, clock, log });
+  const { facts, needs } = wireFacts({ ...store, upstream, own, clock, log, tagLimit });
 
   const server = registryServer({
     registry: {
@@ -79,7 +77,7 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
       upstream,
       idleMs,
       putDeadlineMs,
-      walkMs,
+      walkMs: walkSeconds * 1000,
       ...auth,
     },
     tokens: auth.tokens,

@@ -10,14 +10,13 @@ import type { Upstream } from '../adapters/upstream.ts';
 import type { Clock, Needs } from '../core/ports.ts';
 import type { Store } from './store.ts';
 
-/** More protected tags than these in one repository are not walked. */
-const tagLimit = 100_000;
-
 export interface Sources extends Pick<Store, 'ledger' | 'tombstones' | 'manifests'> {
   readonly upstream: Upstream;
   readonly own: OwnAuthorization | undefined;
   readonly clock: Clock;
   readonly log: Logger;
+  /** More protected tags than these in one repository are not walked. */
+  readonly tagLimit: number;
 }
 
 export interface WiredFacts {
@@ -31,6 +30,7 @@ export function wireFacts({
   own,
   clock,
   log,
+  tagLimit,
   ledger,
   tombstones,
   manifests: shared,

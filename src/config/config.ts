@@ -35,6 +35,8 @@ export interface Config {
     readonly putDeadlineSeconds: number;
     readonly journalFile: string;
   };
+  /** What a walk over a repository may cost, before something is deleted from it by digest. */
+  readonly deletes: { readonly walkSeconds: number; readonly tagLimit: number };
   readonly passthrough: readonly Passthrough[];
   readonly log: { readonly level: Values['log.level'] };
 }
@@ -72,6 +74,7 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
       putDeadlineSeconds: values['claims.put_deadline_seconds'],
       journalFile: values['claims.journal_file'],
     },
+    deletes: { walkSeconds: values['deletes.walk_seconds'], tagLimit: values['deletes.tag_limit'] },
     passthrough: values.passthrough,
     log: { level: values['log.level'] },
   });

@@ -223,6 +223,16 @@ export const keys = {
     path,
     'Remembers pending reservations over a restart; the default is in the working directory.',
   ),
+  'deletes.walk_seconds': defaulting(
+    '20',
+    integer('SECONDS', 1, 600),
+    'How long a repository may be walked, before something is deleted from it by digest, to learn who needs that.',
+  ),
+  'deletes.tag_limit': defaulting(
+    '100000',
+    integer('COUNT', 1, 10_000_000),
+    'How many protected tags of one repository are walked; with more of them a delete by digest is refused.',
+  ),
   passthrough: defaulting(
     '',
     passthroughs,

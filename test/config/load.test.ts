@@ -60,6 +60,7 @@ t.test('defaults', (t) => {
     },
     immutability: { enabled: true, file: undefined, tombstoneFile: join(cwd, '.tagwarden/tombstones') },
     claims: { ttlSeconds: 120, putDeadlineSeconds: 25, journalFile: join(cwd, '.tagwarden/claims.journal') },
+    deletes: { walkSeconds: 20, tagLimit: 100_000 },
     passthrough: [],
     log: { level: 'info' },
   });

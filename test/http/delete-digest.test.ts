@@ -64,7 +64,11 @@ function sound(repository: string): Routes {
 }
 
 /** One upstream and one Tagwarden for all: each repository answers in its own way. */
-function startApps(t: Test, apps: Readonly<Record<string, Routes>>): Promise<Front> {
+function startApps(
+  t: Test,
+  apps: Readonly<Record<string, Routes>>,
+  flags: readonly string[] = [],
+): Promise<Front> {
   const script: Script = (req, res, recorded) => {
     const { repository, route } = placeOf(recorded);
     const answer = apps[repository]?.[route] ?? sound(repository)[route];
@@ -73,7 +77,7 @@ function startApps(t: Test, apps: Readonly<Record<string, Routes>>): Promise<Fro
     if (route.includes(' manifests/')) return unknownManifest(req, res, recorded);
     res.writeHead(404).end('404 page not found');
   };
-  return startFront(t, script, { rules });
+  return startFront(t, script, { rules, flags });
 }
 
 function placeOf({ method, target }: Recorded): { readonly repository: string; readonly route: string } {
@@ -192,6 +196,29 @@ t.test('a repository that is not there, or has no tags, needs nothing', async (t
   for (const name of Object.keys(listings)) {
     t.equal((await remove(front, name, layerOf(name))).status, 202, name);
   }
+});
+
+t.test('a walk is over when its budget is', async (t) => {
+  const tags = { 'GET tags/list': page(['v1', 'v2', 'v3']) };
+  const slow: Script = (req, res, recorded) => {
+    setTimeout(() => void page(['v1'])(req, res, recorded), 1_500);
+  };
+  const apps = { many: tags, slow: { 'GET tags/list': slow } };
+  const front = await startApps(t, apps, ['--deletes-tag-limit', '2', '--deletes-walk-seconds', '1']);
+  const reasons = {
+    many: /^503 UNAVAILABLE: .*\(more than 2 tags are protected\); try again$/,
+    slow: /^503 UNAVAILABLE: .*\(.*\); try again$/,
+  };
+  for (const [name, reason] of Object.entries(reasons)) {
+    const answer = await remove(front, name, layerOf(name));
+    t.match(refusalOf(answer), reason, name);
+    t.ok(headerOf(answer, 'retry-after'), name);
+    t.notOk(
+      routesAsked(front, name).some((route) => route.startsWith('DELETE')),
+      'nothing is deleted',
+    );
+  }
+  isDenied(t, await remove(front, 'app', layerOf('app')), 'within its budget');
 });
 
 const html = answering(200, '<h1>Maintenance</h1>');
