@@ -3,13 +3,16 @@ import { isAccessLevel, type AccessLevel, type MinimumAccessLevel } from '../cor
 import {
   checkedTagPattern,
   compileRepositoryPattern,
+  compileSelection,
   compileTagPattern,
+  compileWithin,
   tagPatternLanguage,
   type Pattern,
 } from '../core/pattern.ts';
 import {
   referrersTreatments,
   type ImmutableTagRule,
+  type ManagedRegistry,
   type Member,
   type ReferrersTreatment,
   type RepositoryRule,
@@ -19,9 +22,9 @@ import {
 import { SnapshotRefused, Spec } from './spec.ts';
 
 /** Goes up when a snapshot may hold what the versions before cannot read. */
-const format = 2;
+const format = 3;
 /** The ones before say less, in the same words. */
-const readableFormats = new Set([1, format]);
+const readableFormats = new Set([1, 2, format]);
 
 /**
  * What rules say, as JSON. Patterns go as their sources.
@@ -29,7 +32,7 @@ const readableFormats = new Set([1, format]);
  *   for a rule that is new with it, whose time is told beside the snapshot
  */
 export function writeSnapshot(
-  { repositoryRules, tagRules, members }: RuleSet,
+  { repositoryRules, tagRules, members, registry }: RuleSet,
   timeOf: (rule: ImmutableTagRule) => number | undefined,
 ): string {
   return JSON.stringify({
@@ -40,6 +43,7 @@ export function writeSnapshot(
       specOf(rule.kind === 'immutable' ? { ...rule, admitsFirstPushFromMs: timeOf(rule) } : rule),
     ),
     members: members.map(specOf),
+    ...(registry && { registry }),
   });
 }
 
@@ -86,10 +90,12 @@ export function readSnapshot(
   const isOurLanguage = root.text('tagPatternLanguage') === tagPatternLanguage;
   const readers: Readers = { tagPattern: isOurLanguage ? checkedTagPattern : compileTagPattern, timeOf };
   const ids = new Set<string>();
+  const registry = root.objectIfGiven('registry', registryNames);
   const read = {
     repositoryRules: root.list('repositoryRules', repositoryRuleNames).map(readRepositoryRule),
     tagRules: root.list('tagRules', tagRuleNames).map((spec) => readTagRule(spec, readers)),
     members: root.list('members', memberNames).map(readMember),
+    ...(registry && { registry: readRegistry(registry) }),
   };
   for (const { id } of [...read.repositoryRules, ...read.tagRules]) {
     if (ids.has(id)) throw new SnapshotRefused(`two rules have the id ${JSON.stringify(id)}`);
@@ -103,27 +109,37 @@ interface Readers {
   readonly timeOf: (toldMs: number | undefined) => number;
 }
 
-const rootNames = new Set(['format', 'tagPatternLanguage', 'repositoryRules', 'tagRules', 'members']);
+const rootNames = new Set([
+  ...['format', 'tagPatternLanguage', 'repositoryRules', 'tagRules', 'members'],
+  'registry',
+]);
+const registryNames = new Set(['projects', 'nextNumber']);
+const projectNames = new Set(['number', 'path']);
+const managedNames = new Set(['number', 'project']);
+const rulingNames = ['id', 'enforcement', 'managed'] as const;
 const levelNames = ['minimumAccessLevelForPush', 'minimumAccessLevelForDelete'] as const;
 const immutableNames = ['admitsFirstPushFromMs', 'tombstone'] as const;
-const repositoryRuleNames = new Set(['id', 'repositories', ...levelNames]);
+const repositoryRuleNames = new Set([...rulingNames, 'repositories', ...levelNames]);
 const tagRuleNames = new Set([
-  ...['id', 'kind', 'repositories', 'tags', 'excludedTags', 'referrers', ...immutableNames],
+  ...[...rulingNames, 'kind', 'repositories', 'tags', 'excludedTags', 'referrers', ...immutableNames],
   ...levelNames,
 ]);
 const memberNames = new Set(['subject', 'group', 'repositories', 'accessLevel']);
 
 function readRepositoryRule(spec: Spec): RepositoryRule {
-  const repositories = spec.parse('repositories', compileRepositoryPattern);
-  return { id: spec.text('id'), repositories, ...readLevels(spec) };
+  const ruling = readRuling(spec);
+  const repositories = spec.parse('repositories', (source) =>
+    ruling.managed ? compileWithin(ruling.managed.project, source) : compileRepositoryPattern(source),
+  );
+  return { ...ruling, repositories, ...readLevels(spec) };
 }
 
 function readTagRule(spec: Spec, { tagPattern, timeOf }: Readers): TagRule {
-  const repositories = spec.parseIfGiven('repositories', compileRepositoryPattern);
+  const repositories = spec.parseIfGiven('repositories', compileSelection);
   const excludedTags = spec.parseIfGiven('excludedTags', tagPattern);
   const referrers = spec.parseIfGiven('referrers', referrersTreatment);
   const selection = {
-    id: spec.text('id'),
+    ...readRuling(spec),
     ...(repositories && { repositories }),
     tags: spec.parse('tags', tagPattern),
     ...(excludedTags && { excludedTags }),
@@ -136,6 +152,24 @@ function readTagRule(spec: Spec, { tagPattern, timeOf }: Readers): TagRule {
   const toldMs = spec.has('admitsFirstPushFromMs') ? spec.number('admitsFirstPushFromMs') : undefined;
   const tombstone = spec.has('tombstone') && spec.true('tombstone');
   return { kind, ...selection, admitsFirstPushFromMs: timeOf(toldMs), ...(tombstone && { tombstone }) };
+}
+
+function readRuling(spec: Spec): Pick<TagRule, (typeof rulingNames)[number]> {
+  const enforcement = spec.parseIfGiven('enforcement', onlyWarn);
+  const managed = spec.objectIfGiven('managed', managedNames);
+  return {
+    id: spec.text('id'),
+    ...(enforcement && { enforcement }),
+    ...(managed && { managed: { number: managed.number('number'), project: managed.text('project') } }),
+  };
+}
+
+function readRegistry(spec: Spec): ManagedRegistry {
+  const projects = spec.list('projects', projectNames);
+  return {
+    projects: projects.map((project) => ({ number: project.number('number'), path: project.text('path') })),
+    nextNumber: spec.number('nextNumber'),
+  };
 }
 
 function readMember(spec: Spec): Member {
@@ -165,6 +199,11 @@ function accessLevel(text: string): AccessLevel {
 function referrersTreatment(text: string): ReferrersTreatment {
   const treatment = referrersTreatments.find((known) => known === text);
   if (treatment !== undefined) return treatment;
+  throw new SnapshotRefused('unknown');
+}
+
+function onlyWarn(text: string): 'warn' {
+  if (text === 'warn') return text;
   throw new SnapshotRefused('unknown');
 }
 

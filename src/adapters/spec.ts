@@ -52,6 +52,10 @@ export class Spec {
     return value.map((item, index) => new Spec(item, `${name}[${index}]`, namesOfItems));
   }
 
+  objectIfGiven(name: string, names: ReadonlySet<string>): Spec | undefined {
+    return this.has(name) ? new Spec(this.#fields[name], `${this.#place}.${name}`, names) : undefined;
+  }
+
   parse<Value>(name: string, parse: (text: string) => Value): Value {
     const text = this.text(name);
     try {

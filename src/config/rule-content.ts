@@ -21,12 +21,18 @@ export function contentOf(content: Nameless | Member): string {
       content.kind === 'immutable' ? 'immutable' : levelsOf(content),
       ...(content.referrers ? [`referrers=${content.referrers}`] : []),
       ...(content.kind === 'immutable' && content.tombstone ? ['tombstone'] : []),
+      ...warning(content),
     ].join(' ');
     const except = content.excludedTags ? ` except ${visible(content.excludedTags.source)}` : '';
     const where = content.repositories ? ` in ${content.repositories.source}` : '';
     return `${effect} ${visible(content.tags.source)}${except}${where}`;
   }
-  return `${levelsOf(content)} in ${content.repositories.source}`;
+  return `${[levelsOf(content), ...warning(content)].join(' ')} in ${content.repositories.source}`;
+}
+
+/** A rule that only warned is a new one when it denies: writes from before made no claim. */
+function warning({ enforcement }: Pick<Nameless, 'enforcement'>): readonly string[] {
+  return enforcement ? [`enforcement=${enforcement}`] : [];
 }
 
 type Levels = Pick<RepositoryRule, 'minimumAccessLevelForPush' | 'minimumAccessLevelForDelete'>;

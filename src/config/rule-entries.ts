@@ -17,14 +17,15 @@ const minimumLevels: readonly MinimumAccessLevel[] = [...memberLevels, 'no_acces
 const idGrammar = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 
 export function readRepositoryRule(entry: Entry, ids: RuleIds): RepositoryRule | undefined {
-  const fields = entry.fields(['id', 'repository_path_pattern', ...levelKeys]);
+  const fields = entry.fields(['id', 'repository_path_pattern', ...levelKeys, 'enforcement']);
   if (!fields) return undefined;
   const id = ids.given(entry, fields.get('id'));
   const repositories = required(entry, fields, 'repository_path_pattern')?.parse(repositoryPattern);
   const levels = readLevels(fields);
+  const enforcement = readEnforcement(fields.get('enforcement'));
   if (!givesLevels(fields)) entry.complain(`restricts nothing; give ${levelKeys.join(' or ')}`);
   if (!repositories) return undefined;
-  const rule = { repositories, ...levels };
+  const rule = { repositories, ...levels, ...enforcement };
   return { id: id ?? ids.made(entry, rule), ...rule };
 }
 
@@ -43,13 +44,14 @@ export function readTagRule(entry: Entry, ids: RuleIds): TagRule | undefined {
   const tags = required(entry, fields, 'tag_name_pattern')?.parse(tagPattern);
   const excludedTags = fields.get('tag_name_exclude_pattern')?.parse(tagPattern);
   const effect = readEffect(entry, fields);
-  fields.get('enforcement')?.parse(checkEnforcement);
+  const enforcement = readEnforcement(fields.get('enforcement'));
   if (!tags) return undefined;
   const rule = {
     ...(repositories && { repositories }),
     tags,
     ...(excludedTags && { excludedTags }),
     ...effect,
+    ...enforcement,
   };
   return { id: id ?? ids.made(entry, rule), ...rule };
 }
@@ -91,6 +93,11 @@ export class RuleIds {
   }
 }
 
+/** To write the default down says nothing. */
+export function readEnforcement(entry: Entry | undefined): Pick<TagRule, 'enforcement'> {
+  return entry?.oneOf(['deny', 'warn']) === 'warn' ? { enforcement: 'warn' } : {};
+}
+
 const levelKeys = ['minimum_access_level_for_push', 'minimum_access_level_for_delete'] as const;
 type LevelKey = (typeof levelKeys)[number];
 type Levels = Pick<RepositoryRule, 'minimumAccessLevelForPush' | 'minimumAccessLevelForDelete'>;
@@ -112,7 +119,7 @@ const effectKeys = [...levelKeys, 'immutable', 'referrers', 'tombstone'] as cons
 type EffectKey = (typeof effectKeys)[number];
 type Referrers = Pick<TagRule, 'referrers'>;
 type Effect = Omit<ProtectedTagRule, SelectionKey> | Omit<ImmutableTagRule, SelectionKey>;
-type SelectionKey = 'id' | 'repositories' | 'tags' | 'excludedTags';
+type SelectionKey = 'id' | 'repositories' | 'tags' | 'excludedTags' | 'enforcement' | 'managed';
 
 function readEffect(entry: Entry, fields: Fields<EffectKey>): Effect {
   const levels = readLevels(fields);
@@ -180,11 +187,6 @@ function checkId(text: string): string {
   throw new Invalid(
     'an id has 1 to 63 letters, digits, ".", "_" or "-", and starts with a letter or a digit',
   );
-}
-
-function checkEnforcement(text: string): void {
-  if (text === 'warn') throw new Invalid('warn is not available in this version; use deny');
-  if (text !== 'deny') throw new Invalid('must be deny');
 }
 
 function notEmpty(text: string): string {

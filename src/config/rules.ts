@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { RuleSet } from '../core/rule.ts';
 import { readDocument } from './document.ts';
 import type { Entry } from './entry.ts';
-import { readMember, readRepositoryRule, readTagRule, RuleIds } from './rule-entries.ts';
+import { readEnforcement, readMember, readRepositoryRule, readTagRule, RuleIds } from './rule-entries.ts';
 
 export type ParsedRules = { readonly rules: RuleSet } | { readonly errors: readonly string[] };
 
@@ -23,13 +23,21 @@ export function parseRules(text: string): ParsedRules {
 function readLists(root: Entry, text: string): Omit<RuleSet, 'version'> | undefined {
   // What is left of a line that was cut often makes sense: `^v1` where `^v1\.0$` was meant.
   if (!text.endsWith('\n')) root.complain('the last line needs a line break at its end', text.length);
-  const lists = root.fields(['repository_rules', 'tag_rules', 'members']);
+  const lists = root.fields(['repository_rules', 'tag_rules', 'members', 'enforcement']);
   if (!lists) return undefined;
-  if (lists.size === 0) root.complain('needs repository_rules, tag_rules or members; [] for none');
+  const enforcement = readEnforcement(lists.get('enforcement'));
+  if (lists.size === (lists.has('enforcement') ? 1 : 0))
+    root.complain('needs repository_rules, tag_rules or members; [] for none');
   const ids = new RuleIds();
   return {
-    repositoryRules: readList(lists.get('repository_rules'), (entry) => readRepositoryRule(entry, ids)),
-    tagRules: readList(lists.get('tag_rules'), (entry) => readTagRule(entry, ids)),
+    repositoryRules: readList(lists.get('repository_rules'), (entry) => {
+      const rule = readRepositoryRule(entry, ids);
+      return rule && { ...rule, ...enforcement };
+    }),
+    tagRules: readList(lists.get('tag_rules'), (entry) => {
+      const rule = readTagRule(entry, ids);
+      return rule && { ...rule, ...enforcement };
+    }),
     members: readList(lists.get('members'), readMember),
   };
 }

@@ -43,6 +43,41 @@ export function compileRepositoryPattern(source: string): Pattern {
   return { source, literal: literalOfPieces(pieces), matches };
 }
 
+/** No repository pattern ends with it. */
+const projectSuffix = '{,/*}';
+
+/** What a project has: the repository of its own name, and all below it. Its source is as `flightjs{,/*}`. */
+export function compileProjectPattern(path: string): Pattern {
+  const whole = path.toLowerCase();
+  const matches = (text: string): boolean => {
+    const repository = text.toLowerCase();
+    return repository === whole || repository.startsWith(`${whole}/`);
+  };
+  return { source: `${path}${projectSuffix}`, literal: literalOfPieces([whole, '']), matches };
+}
+
+/**
+ * A repository pattern of a project's rule. As in GitLab it need only begin with the project's path, and is about the
+ * repositories of that project alone: `flight*` of the project `flight` is not about `flightjs`.
+ * @throws PatternError
+ */
+export function compileWithin(project: string, source: string): Pattern {
+  const pattern = compileRepositoryPattern(source);
+  const own = compileProjectPattern(project);
+  return { ...pattern, matches: (path) => pattern.matches(path) && own.matches(path) };
+}
+
+/**
+ * By its source, either of the two.
+ * @throws PatternError
+ */
+export function compileSelection(source: string): Pattern {
+  if (!source.endsWith(projectSuffix)) return compileRepositoryPattern(source);
+  const path = source.slice(0, -projectSuffix.length);
+  if (path.includes('*')) throw new PatternError('a project has no wildcards');
+  return compileProjectPattern(compileRepositoryPattern(path).source);
+}
+
 /** Leftmost match of each piece between two wildcards: linear, for a piece never has to be given back. */
 function matchesPieces(pieces: readonly string[], path: string): boolean {
   const [first = '', ...rest] = pieces;

@@ -6,9 +6,24 @@ import type { Repository, Tag } from './reference.ts';
 import { indexOfMembers, indexOfRepositoryRules, indexOfTagRules } from './rule-index.ts';
 import type { TokenPatterns } from './token-rules.ts';
 
-/** Keeps callers below a level from pushing to, or deleting from, the repositories that it matches. */
-export interface RepositoryRule {
+/** What a rule is that the management API keeps. */
+export interface Managed {
+  /** GitLab's `id`: unique among all that are managed, and never given twice. */
+  readonly number: number;
+  /** Whose it is: a prefix of repository paths, in lower case. */
+  readonly project: string;
+}
+
+interface Ruling {
   readonly id: string;
+  /** Nothing is refused by it: what would be is told. Absent: `deny`. */
+  readonly enforcement?: 'warn';
+  /** Absent: it is from the operator's own file. */
+  readonly managed?: Managed;
+}
+
+/** Keeps callers below a level from pushing to, or deleting from, the repositories that it matches. */
+export interface RepositoryRule extends Ruling {
   readonly repositories: Pattern;
   readonly minimumAccessLevelForPush?: MinimumAccessLevel;
   readonly minimumAccessLevelForDelete?: MinimumAccessLevel;
@@ -18,8 +33,7 @@ export const referrersTreatments = ['append_only', 'immutable', 'mutable'] as co
 /** What may become of the tags that hold what refers to an image: its signatures, attestations, bills of materials. */
 export type ReferrersTreatment = (typeof referrersTreatments)[number];
 
-interface TagSelection {
-  readonly id: string;
+interface TagSelection extends Ruling {
   /** Absent: every repository. */
   readonly repositories?: Pattern;
   readonly tags: Pattern;
@@ -58,6 +72,19 @@ export interface Member {
   readonly accessLevel: AccessLevel;
 }
 
+/** A prefix of repository paths: `flightjs` has `flightjs` itself and `flightjs/flight`. */
+export interface Project {
+  readonly number: number;
+  /** In lower case. */
+  readonly path: string;
+}
+
+export interface ManagedRegistry {
+  readonly projects: readonly Project[];
+  /** Of the next rule. */
+  readonly nextNumber: number;
+}
+
 /** All that is in force at one moment: a request is judged by one rule set from beginning to end. */
 export interface RuleSet {
   /** Names the content, for logs. */
@@ -65,6 +92,10 @@ export interface RuleSet {
   readonly repositoryRules: readonly RepositoryRule[];
   readonly tagRules: readonly TagRule[];
   readonly members: readonly Member[];
+  /** What of the management API's is no rule. Absent: it never kept any. */
+  readonly registry?: ManagedRegistry;
+  /** Those that only warn, where these rules are what requests are judged by: then they are not among them. */
+  readonly watched?: RuleSet;
   /** What a token adds to the tag rules of one request: few, and in no index. */
   readonly tokenRules?: readonly TagRule[];
 }

@@ -99,7 +99,7 @@ t.test('all of it is understood, or nothing is taken', (t) => {
   );
   t.doesNotThrow(() => readSnapshot(good, timeOf));
   const cases: [name: string, change: (snapshot: Snapshot) => void, message: RegExp][] = [
-    ['a later format', (it) => (it.format = 3), /format/],
+    ['a later format', (it) => (it.format = 4), /format/],
     ['no format', (it) => delete it.format, /format/],
     ['a list that is unknown', (it) => (it['quotas'] = []), /snapshot has "quotas"/],
     ['a list that is missing', (it) => delete (it as Partial<Snapshot>).members, /snapshot\.members/],

@@ -107,14 +107,9 @@ t.test('each error, with its line, its column, its place and its mend', (t) => {
       '1:67 tag_rules[0].minimum_access_level_for_push: must be one of anonymous, guest, reporter, developer, maintainer, owner, admin, no_access, not "mantainer"; did you mean maintainer?',
     ],
     [
-      'an enforcement of a later version',
-      `tag_rules: [{ ${immutable}, enforcement: warn }]\n`,
-      '1:66 tag_rules[0].enforcement: warn is not available in this version; use deny',
-    ],
-    [
       'an unknown enforcement',
       `tag_rules: [{ ${immutable}, enforcement: never }]\n`,
-      '1:66 tag_rules[0].enforcement: must be deny',
+      '1:66 tag_rules[0].enforcement: must be one of deny, warn, not "never"',
     ],
     [
       'an unknown treatment of referrers',
@@ -209,7 +204,7 @@ t.test('all errors of a file at once, in the order of its lines', (t) => {
   - tag_patern: a
     immutable: tru
   - tag_name_pattern: (
-    enforcement: warn
+    enforcement: wrn
     immutable: true
   - *x
 members:
