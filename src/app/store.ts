@@ -11,6 +11,7 @@ import type { Config } from '../config/config.ts';
 import type { RedisConfig } from '../config/redis.ts';
 import type { ClaimLifetimes } from '../core/claim.ts';
 import type { ClaimStore, Clock, Ledger, RuleSource, Tombstones } from '../core/ports.ts';
+import type { ManagedRules } from '../core/managed-rules.ts';
 import type { Ending } from './ending.ts';
 
 /** What one process keeps to itself, and what replicas share. */
@@ -21,6 +22,8 @@ export interface Store {
   readonly tombstones: Tombstones;
   /** What replicas have parsed; absent: each process keeps that to itself. */
   readonly manifests?: ManifestStore;
+  /** Absent: nothing keeps the rules of the management API. */
+  readonly managed?: ManagedRules;
   /** For operators; nothing of it keeps this process from serving. */
   readonly notes: () => Readonly<Record<string, string>>;
 }
