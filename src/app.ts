@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
+import { openAudit } from './adapters/audit-file.ts';
 import { steadyClock, wallClock } from './adapters/clock.ts';
 import { SwitchFile } from './adapters/switch-file.ts';
 import { Upstream } from './adapters/upstream.ts';
@@ -27,6 +28,8 @@ export interface App {
   /** As `127.0.0.1:8080`. */
   readonly address: string;
   readonly adminAddress: string;
+  /** After a rotation: opens the files anew that are written to. */
+  reopen(): void;
   close(): Promise<void>;
 }
 
@@ -52,6 +55,9 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
   const { url: origin, ca, credentials } = config.upstream;
   const { walkSeconds, tagLimit } = config.deletes;
 
+  const { auditFile } = config.log;
+  const audit = auditFile === undefined ? undefined : openAudit(auditFile, log);
+  ending.add(() => audit?.close());
   const around = { clock, log, ending };
   const lifetimes = { leaseMs: lookUpMs, ttlMs: ttlSeconds * 1000 };
   const store = await openStore(config, lifetimes, around);
@@ -86,7 +92,7 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
       publicUrl: config.publicUrl === undefined ? undefined : new URL(config.publicUrl),
       trustedProxies: trustedProxies(config.trustedProxies),
     },
-    observe: observer(log),
+    observe: observer(log, audit),
   });
   const admin = await adminServer(() => ({
     needed: { rules: rules.doubt() ?? 'ok', ...auth.readiness() },
@@ -98,6 +104,7 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
   return {
     address: await listen(server, config.listen),
     adminAddress: await listen(admin, config.admin.listen),
+    reopen: () => audit?.reopen(),
   };
 }
 

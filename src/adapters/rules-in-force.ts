@@ -1,5 +1,5 @@
 import type { BaseLogger } from 'pino';
-import type { RuleSet } from '../core/rule.ts';
+import type { RepositoryRule, RuleSet, TagRule } from '../core/rule.ts';
 import { withFirstPushTimes } from './rules-change.ts';
 
 /** The switch `immutability.enabled`. */
@@ -37,7 +37,26 @@ export function inForceAfter(
   return { rules, switch: position, effective: effectiveOf(rules, position) };
 }
 
-function effectiveOf(rules: RuleSet, { isEnabled, admitsFirstPushFromMs }: SwitchState): RuleSet {
+function effectiveOf(rules: RuleSet, position: SwitchState): RuleSet {
+  const counting = switched(rules, position);
+  const enforced = { ...counting, ...rulesThat(counting, (rule) => rule.enforcement !== 'warn') };
+  const warning = rulesThat(counting, (rule) => rule.enforcement === 'warn');
+  if (warning.repositoryRules.length + warning.tagRules.length === 0) return enforced;
+  // What they admit later, would they deny, is admitted now.
+  const tagRules = warning.tagRules.map((rule) =>
+    rule.kind === 'immutable' ? { ...rule, admitsFirstPushFromMs: 0 } : rule,
+  );
+  return { ...enforced, watched: { ...counting, ...warning, tagRules } };
+}
+
+function rulesThat(
+  { repositoryRules, tagRules }: RuleSet,
+  fits: (rule: RepositoryRule | TagRule) => boolean,
+): Pick<RuleSet, 'repositoryRules' | 'tagRules'> {
+  return { repositoryRules: repositoryRules.filter(fits), tagRules: tagRules.filter(fits) };
+}
+
+function switched(rules: RuleSet, { isEnabled, admitsFirstPushFromMs }: SwitchState): RuleSet {
   if (!isEnabled) {
     const tagRules = rules.tagRules.filter((rule) => rule.kind !== 'immutable');
     return { ...rules, version: `${rules.version}-mutable`, tagRules };
@@ -49,9 +68,10 @@ function effectiveOf(rules: RuleSet, { isEnabled, admitsFirstPushFromMs }: Switc
   return { ...rules, tagRules };
 }
 
-export function countsOf({ version, repositoryRules, tagRules, members }: RuleSet) {
+export function countsOf({ version, repositoryRules, tagRules, members, watched }: RuleSet) {
   return {
     version,
+    ...(watched && { onlyWarning: watched.repositoryRules.length + watched.tagRules.length }),
     repositoryRules: repositoryRules.length,
     tagRules: tagRules.length,
     members: members.length,

@@ -33,6 +33,8 @@ interface ErrorOptions {
   readonly challenges?: readonly string[];
   /** Private: logged, never sent. */
   readonly cause?: unknown;
+  /** The rules that a refusal comes from. */
+  readonly ruleIds?: readonly string[];
 }
 
 /** What is answered in place of a forwarded response. Its message is public, its cause is not. */
@@ -42,6 +44,7 @@ export class RegistryError extends Error {
   readonly detail: ErrorDetail | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly challenges: readonly string[];
+  readonly ruleIds: readonly string[];
 
   constructor(code: ErrorCode, options: ErrorOptions = {}) {
     super(options.message ?? table[code].message, { cause: options.cause });
@@ -51,6 +54,7 @@ export class RegistryError extends Error {
     this.detail = options.detail;
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.challenges = options.challenges ?? [];
+    this.ruleIds = options.ruleIds ?? [];
   }
 
   /** The error form of the distribution-spec: `{"errors":[{"code","message","detail"}]}`. */

@@ -6,6 +6,7 @@ import { answerError } from './answer.ts';
 import { detachedBody, drain, hasBody } from './body.ts';
 import { inviteBody, type Exchange } from './exchange.ts';
 import { requestHeaders, responseHeaders, type Rewriting } from './headers.ts';
+import { warningHeaders } from './trail.ts';
 
 /** Sends an operation upstream and streams the answer back; resolves when the exchange is over. */
 export function forward(
@@ -101,13 +102,15 @@ class Forwarding implements Dispatcher.DispatchHandler {
   ): void {
     if (status < 200 || this.#isOver) return;
     this.#idle.refresh();
+    this.#exchange.trail.upstreamStatus = status;
     // A redirect of a write leads past us: to the upstream itself, or from http to https.
     if (this.#rewriting.isWrite && status >= 300 && status < 400) {
       this.#giveUp('redirect');
       return;
     }
-    const { res } = this.#exchange;
+    const { res, trail } = this.#exchange;
     const headers = responseHeaders(rawHeadersOf(controller), status, this.#rewriting);
+    headers.push(...warningHeaders(trail));
     if (this.#hasUnreadBody()) headers.push('Connection', 'close');
     // undici read it as UTF-8, and Node throws on what is not Latin-1.
     res.writeHead(status, /^[\t -~]*$/.test(reason ?? '') ? reason : '', headers);

@@ -1,30 +1,86 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { isWrite, type Operation } from '../core/operation.ts';
 import { formatReference } from '../core/reference.ts';
-import type { Route } from './server.ts';
+import type { Stop } from '../core/verdict.ts';
+import type { Route, Seen } from './server.ts';
+import type { Judged } from './trail.ts';
 
-/** One line for every exchange: refusals and what changed an image at `info`, what failed at `warn`, the rest at `debug`. */
-export function observer(log: Logger): Route['observe'] {
-  return ({ req, res }, { judged, error, client, durationMs }) => {
-    const line = {
-      method: req.method,
-      ...(judged && { ...described(judged.operation), rulesVersion: judged.rules.version }),
-      ...(judged?.caller.subject !== undefined && { caller: judged.caller.subject }),
-      status: res.headersSent ? res.statusCode : undefined,
-      ...(error && { code: error.code, reason: error.message, cause: causeOf(error) }),
-      client,
-      durationMs: Math.round(durationMs),
-    };
+/** Takes the lines that are kept for good. */
+export interface Audit {
+  write(line: Readonly<Record<string, unknown>>): void;
+}
+
+/** What a line of the audit is about. */
+type Outcome = 'denied' | 'undecided' | 'warned';
+
+/**
+ * One line for every exchange: refusals and what changed an image at `info`, what failed at `warn`, the rest at `debug`.
+ * Writes that were refused, or would have been, go to the audit too.
+ */
+export function observer(log: Logger, audit: Audit | undefined): Route['observe'] {
+  return (exchange, seen) => {
+    const { trail, error } = seen;
+    const line = lineOf(exchange, seen);
+    const outcome = outcomeOf(seen);
+    if (outcome) audit?.write({ audit: outcome, ...line });
+    const isDone = exchange.res.headersSent;
     if (error && error.status >= 500) log.warn(line, 'failed');
     else if (error) log.info(line, 'refused');
-    else if (!res.headersSent) log.debug(line, 'aborted');
-    else if (judged && changesImages(judged.operation) && res.statusCode < 300) log.info(line, 'wrote');
+    else if (trail.warnings.length > 0) log.warn(line, 'warned: rules that only warn would have refused it');
+    else if (!isDone) log.debug(line, 'aborted');
+    else if (trail.judged && changesImages(trail.judged.operation) && exchange.res.statusCode < 300)
+      log.info(line, 'wrote');
     else log.debug(line, 'forwarded');
   };
 }
 
+function lineOf(
+  { req, res }: { req: IncomingMessage; res: ServerResponse },
+  { trail, error, client, durationMs }: Seen,
+): Readonly<Record<string, unknown>> {
+  const { judged, pushed, upstreamStatus, warnings } = trail;
+  const ruleIds = error?.ruleIds ?? [];
+  const before = trail.before ?? error?.detail?.['digest'] ?? warnings[0]?.refusal.detail?.['digest'];
+  return {
+    requestId: trail.requestId,
+    method: req.method,
+    ...(judged && describedJudgement(judged)),
+    ...(typeof before === 'string' && { digestBefore: before }),
+    ...(pushed && { digestAfter: pushed }),
+    status: res.headersSent ? res.statusCode : undefined,
+    ...(upstreamStatus !== undefined && { upstreamStatus }),
+    ...(error && { code: error.code, reason: error.message, cause: causeOf(error) }),
+    ...(ruleIds.length > 0 && { ruleIds }),
+    ...(warnings.length > 0 && { warnings: warnings.map(describedWarning) }),
+    client,
+    ...(req.headers['user-agent'] !== undefined && { userAgent: req.headers['user-agent'] }),
+    durationMs: Math.round(durationMs),
+  };
+}
+
+/** A write that was judged; what a registry or a network made of it is not for the audit. */
+function outcomeOf({ trail, error }: Seen): Outcome | undefined {
+  if (!trail.judged || !isWrite(trail.judged.operation)) return undefined;
+  if (!error) return trail.warnings.length > 0 ? 'warned' : undefined;
+  if (error.code === 'DENIED') return 'denied';
+  return error.code === 'UNAVAILABLE' || error.code === 'TOOMANYREQUESTS' ? 'undecided' : undefined;
+}
+
 function changesImages(operation: Operation): boolean {
   return isWrite(operation) && operation.kind !== 'startUpload' && operation.kind !== 'upload';
+}
+
+function describedJudgement({ operation, caller, rules }: Judged): Record<string, unknown> {
+  return {
+    ...described(operation),
+    rulesVersion: rules.version,
+    ...(caller.subject !== undefined && { caller: caller.subject }),
+  };
+}
+
+function describedWarning({ effect, ruleIds, refusal }: Stop): Record<string, unknown> {
+  return { effect, ruleIds, reason: refusal.message };
 }
 
 /** What an operation is about; never its query, which holds the registry's upload state. */

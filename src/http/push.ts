@@ -20,6 +20,7 @@ import { requestHeaders } from './headers.ts';
 import { lookUpHeaders, lookUpMs } from './look-up.ts';
 import { refusalError } from './refusal.ts';
 import { noAnswer, relay, sendWrite } from './relay.ts';
+import { watch } from './watch.ts';
 
 export interface PushPorts extends GrowPorts {
   readonly upstream: Upstream;
@@ -47,6 +48,9 @@ export async function pushManifest(
   const body = await readManifest(exchange, ports.idleMs);
   // A client may take its time to send it. Rules from before would let a push through that the present ones claim for.
   const rules = rulesNow();
+  const pushed = digestsOf(body);
+  exchange.trail.pushed = pushed.sha256;
+  await watch({ exchange, operation, caller, pushed }, rules, ports);
   const put = (what: PutManifest): Promise<PutOutcome<UpstreamAnswer>> =>
     putManifest(exchange, what, body, ports);
   if (!guardsDeletes(rules, operation.repository)) {
@@ -56,7 +60,7 @@ export async function pushManifest(
   const tags = tagsToLookUp(rules, operation);
   if (tags.length > 0) refuseSigned(body);
   const needs = readNeeds(body.toString());
-  const push = await prepared(exchange, { rules, operation, caller, tags }, body, needs, ports);
+  const push = await prepared(exchange, { rules, operation, caller, tags, pushed }, needs, ports);
   const result = await pushAs(push, body, put, ports);
   switch (result.kind) {
     case 'refused':
@@ -88,27 +92,25 @@ async function pushAs<Answer>(
 /** With all that no delete may take away from it meanwhile. */
 async function prepared(
   exchange: Exchange,
-  push: Pick<Push, 'rules' | 'operation' | 'caller' | 'tags'>,
-  body: Buffer,
+  push: Pick<Push, 'rules' | 'operation' | 'caller' | 'tags' | 'pushed'>,
   { children, blobs }: ManifestNeeds,
   { needs }: PushPorts,
 ): Promise<Push> {
   const { repository, reference } = push.operation;
   const asCaller = lookUpHeaders(exchange);
-  const pushed = digestsOf(body);
   const asked = needs.partsOf({ repository, children, asCaller, withinMs: lookUpMs });
   // Who may push an index and not read its children goes on with what it names itself, where no look-up is needed.
   const parts = await (push.tags.length > 0 ? asked : asked.catch(unreadable));
   // Its own name too, by SHA-256 and as the client calls it: a registry may know it by either.
   const given = 'digest' in reference ? [reference.digest] : [];
   const all = [
-    pushed.sha256,
+    push.pushed.sha256,
     ...given,
     ...children,
     ...blobs,
     ...(parts.state === 'known' ? parts.parts : []),
   ];
-  return { ...push, pushed, needs: [...new Set(all)], asCaller, holder: randomUUID() };
+  return { ...push, needs: [...new Set(all)], asCaller, holder: randomUUID() };
 }
 
 /** @throws what is no matter of credentials */

@@ -13,6 +13,7 @@ import { forward } from './forward.ts';
 import { lookUpHeaders, lookUpTags } from './look-up.ts';
 import { pushManifest, type PushPorts } from './push.ts';
 import { refusalError } from './refusal.ts';
+import { watch } from './watch.ts';
 
 export interface RegistryPorts extends PushPorts, DeletePorts {
   readonly rules: RuleSource;
@@ -25,28 +26,16 @@ export interface RegistryPorts extends PushPorts, DeletePorts {
   readonly admitWrite: (exchange: Exchange) => Exchange;
 }
 
-/** What is known of an exchange when it is over, for the log. */
-export interface Judged {
-  readonly operation: Operation;
-  readonly caller: Caller;
-  readonly rules: RuleSet;
-}
-
 /**
  * Serves one request under `/v2/`: parse, identify, decide, gather what the decision lacks, forward.
- * `judged` hears what is decided on before anything is sent: twice, where a body was waited for in between.
  * @throws RegistryError as the answer in place of a forwarded one
  */
-export async function serveRegistry(
-  received: Exchange,
-  ports: RegistryPorts,
-  judged: (judged: Judged) => void,
-): Promise<void> {
+export async function serveRegistry(received: Exchange, ports: RegistryPorts): Promise<void> {
   const asked = parseOperation(received.req.method ?? '', received.target);
   const { caller, operation } = await authorize(received, asked, ports.callers, ports.tokenService);
   const judge = (): Judgement => {
     const inForce = rulesFor(operation, ports.rules);
-    judged({ operation, caller, rules: inForce });
+    received.trail.judged = { operation, caller, rules: inForce };
     const rules = bound(inForce, operation, caller);
     const decision = decide(rules, operation, caller, { nowMs: ports.clock.nowMs(), tags: new Map() });
     if (decision.effect === 'deny') throw refusalError(decision);
@@ -54,6 +43,8 @@ export async function serveRegistry(
   };
   const { rules, decision } = judge();
   const exchange = isWrite(operation) ? ports.admitWrite(received) : received;
+  // What is pushed must be known first.
+  if (operation.kind !== 'putManifest') await watch({ exchange, operation, caller }, rules, ports);
   switch (operation.kind) {
     case 'putManifest':
       // The rules may have changed by the time its body is here.

@@ -2,6 +2,7 @@ import { UpstreamFailure, type Upstream, type UpstreamAnswer } from '../adapters
 import { RegistryError } from '../core/errors.ts';
 import type { Exchange } from './exchange.ts';
 import { responseHeaders } from './headers.ts';
+import { warningHeaders } from './trail.ts';
 
 /** What became of a write. `notSent`: nothing of it left this process. `lost`: no answer, it may yet be carried out. */
 export type Unanswered = { readonly kind: 'notSent' | 'lost'; readonly error: Error };
@@ -20,13 +21,14 @@ export async function sendWrite(send: () => Promise<UpstreamAnswer>): Promise<Up
 }
 
 /** Passes the answer to a write on. */
-export function relay({ res, addressed }: Exchange, answer: UpstreamAnswer, upstream: Upstream): void {
+export function relay({ res, addressed, trail }: Exchange, answer: UpstreamAnswer, upstream: Upstream): void {
   const { status, headers, body } = answer;
+  trail.upstreamStatus = status;
   if (status >= 300 && status < 400) {
     throw new RegistryError('UNAVAILABLE', { status: 502, message: 'the upstream redirected a write' });
   }
   const rewriting = { addressed, upstreamOrigin: upstream.origin, isWrite: true };
-  res.writeHead(status, responseHeaders(headers, status, rewriting));
+  res.writeHead(status, [...responseHeaders(headers, status, rewriting), ...warningHeaders(trail)]);
   res.end(body);
 }
 

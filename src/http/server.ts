@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { RegistryError } from '../core/errors.ts';
@@ -9,7 +10,8 @@ import type { Exchange } from './exchange.ts';
 import { addressOf, type Addressing } from './forwarded.ts';
 import type { Passthrough } from './passthrough.ts';
 import { isTokenPath, type TokenEndpoint } from './token-service.ts';
-import { serveRegistry, unexpected, type Judged, type RegistryPorts } from './registry.ts';
+import { serveRegistry, unexpected, type RegistryPorts } from './registry.ts';
+import { newTrail, type Trail } from './trail.ts';
 
 export interface Route {
   readonly registry: RegistryPorts;
@@ -22,7 +24,7 @@ export interface Route {
 }
 
 export interface Seen {
-  readonly judged: Judged | undefined;
+  readonly trail: Trail;
   readonly error: RegistryError | undefined;
   /** Who asked, as far as it is known: the address that a trusted proxy names, else that of the connection. */
   readonly client: string | undefined;
@@ -81,7 +83,8 @@ async function serve(
   const startedAt = performance.now();
   // Node has thrown away what came right behind it: whatever comes next could be the middle of a message.
   if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
-  let judged: Judged | undefined;
+  const given = headerValues(req.rawHeaders, 'x-request-id');
+  const trail = newTrail(given.length === 1 ? given[0] : undefined, randomUUID);
   let error: RegistryError | undefined;
   let client = req.socket.remoteAddress;
   try {
@@ -93,10 +96,11 @@ async function serve(
       target,
       addressed: addressOf(req, route.addressing),
       awaitsContinue,
+      trail,
     };
     client = exchange.addressed.client;
     if (target.path.startsWith('/v2/')) {
-      await serveRegistry(exchange, route.registry, (what) => (judged = what));
+      await serveRegistry(exchange, route.registry);
     } else if (route.tokens && isTokenPath(target.path)) {
       await route.tokens(exchange);
     } else if (target.path === '/v2') {
@@ -105,11 +109,11 @@ async function serve(
       await route.passthrough(exchange);
     }
   } catch (cause) {
-    if (!req.socket.destroyed) error = await answerFailure(req, res, cause);
+    if (!req.socket.destroyed) error = await answerFailure(req, res, cause, trail);
     // Nobody is there to be told, but a push whose outcome is not known belongs into the log.
     else if (cause instanceof RegistryError) error = cause;
   }
-  route.observe({ req, res }, { judged, error, client, durationMs: performance.now() - startedAt });
+  route.observe({ req, res }, { trail, error, client, durationMs: performance.now() - startedAt });
 }
 
 /** Only one value makes sense of these, and servers differ in which of two they take. */
@@ -146,8 +150,10 @@ async function answerFailure(
   req: IncomingMessage,
   res: ServerResponse,
   cause: unknown,
+  { requestId }: Trail,
 ): Promise<RegistryError> {
   const error = cause instanceof RegistryError ? cause : refusedOrUnexpected(cause);
+  if (!res.headersSent) res.setHeader('X-Request-Id', requestId);
   await answerError(req, res, error);
   return error;
 }

@@ -1,0 +1,36 @@
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { pino, type Logger } from 'pino';
+
+/** Takes lines to keep: JSON, one to a line, each with its time. */
+export interface AuditFile {
+  write(line: Readonly<Record<string, unknown>>): void;
+  /** For a rotation: what the file's name is now is written to from now on. */
+  reopen(): void;
+  close(): void;
+}
+
+/**
+ * Appends to a file, or to standard output (`-`). A line is written before the next request is served, and a file that
+ * cannot be written is told of in the log: nothing is refused for it.
+ * @throws Error of node:fs where the file cannot be opened
+ */
+export function openAudit(path: string, log: Pick<Logger, 'error'>): AuditFile {
+  const toStdout = path === '-';
+  if (!toStdout) mkdirSync(dirname(path), { recursive: true });
+  const destination = pino.destination({ dest: toStdout ? 1 : path, append: true, sync: true });
+  destination.on('error', (error: Error) => {
+    log.error({ err: error, path }, 'the audit cannot be written');
+  });
+  return {
+    write: (line) => {
+      destination.write(`${JSON.stringify({ time: new Date().toISOString(), ...line })}\n`);
+    },
+    reopen: () => {
+      if (!toStdout) destination.reopen();
+    },
+    close: () => {
+      if (!toStdout) destination.end();
+    },
+  };
+}

@@ -1,0 +1,50 @@
+import type { Operation } from '../core/operation.ts';
+import type { Digest } from '../core/reference.ts';
+import type { Caller, RuleSet } from '../core/rule.ts';
+import type { Stop } from '../core/verdict.ts';
+
+/** By what a request was judged. */
+export interface Judged {
+  readonly operation: Operation;
+  readonly caller: Caller;
+  readonly rules: RuleSet;
+}
+
+/** What becomes known of one exchange while it is served, for the log, the audit and the client. */
+export interface Trail {
+  /** Kept from the client, or made: by it an exchange is found in the log. */
+  readonly requestId: string;
+  /** Twice set, where a body was waited for in between; undefined: it was no request that is judged. */
+  judged?: Judged;
+  /** What the tag, or the manifest, was before; as far as it had to be known. */
+  before?: Digest;
+  /** What is pushed. */
+  pushed?: Digest;
+  /** What the upstream answered to the operation itself. */
+  upstreamStatus?: number;
+  /** What rules that only warn would have refused. */
+  readonly warnings: Stop[];
+}
+
+const requestIdGrammar = /^[\x21-\x7e]{1,128}$/;
+
+/** @param given the client's `X-Request-Id`, which stays where it can be logged and sent as it is */
+export function newTrail(given: string | undefined, make: () => string): Trail {
+  return { requestId: given !== undefined && requestIdGrammar.test(given) ? given : make(), warnings: [] };
+}
+
+/** RFC 9111, section 5.5: told to the client beside what its request came to. */
+export function warningHeaders({ warnings }: Trail): string[] {
+  return warnings.flatMap(({ effect, refusal }) => {
+    const verdict = effect === 'deny' ? 'would be denied' : 'could not be judged';
+    return ['Warning', `299 tagwarden "${verdict}: ${quotable(refusal.message)}"`];
+  });
+}
+
+/** A header is ASCII: the ellipsis of a digest would throw. */
+function quotable(message: string): string {
+  return message
+    .replaceAll('…', '...')
+    .replace(/["\\]/g, '\\$&')
+    .replace(/[^\x20-\x7e]/g, '?');
+}
