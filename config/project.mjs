@@ -53,7 +53,7 @@ export function installDependencies() {
 }
 
 /** `tsc`, but only if the sources are not those of the last build. */
-export function build() {
+export function build(options = []) {
   const wanted = sourcesHash();
   if (readStamp(join(dist, buildStamp)) === wanted) return;
   console.error('Building …');
@@ -61,7 +61,7 @@ export function build() {
   mkdirSync(state, { recursive: true });
   const fresh = mkdtempSync(join(state, 'dist-'));
   const compiler = join(nodeModules, 'typescript/bin/tsc');
-  const args = [compiler, '-p', 'config/tsconfig.build.json', '--outDir', fresh];
+  const args = [compiler, '-p', 'config/tsconfig.build.json', '--outDir', fresh, ...options];
   try {
     run(process.execPath, args, { why: 'The build' });
     writeFileSync(join(fresh, buildStamp), wanted);

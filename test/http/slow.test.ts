@@ -177,13 +177,14 @@ t.test('a reader that stops before the last bytes is cut too', { buffered: true 
     for (let sent = 0; inside()?.writableLength === 0;) {
       res.write(Buffer.alloc(8_000));
       sent += 8_000;
-      await eventually('it has come through', () => (inside()?.bytesWritten ?? 0) >= sent);
+      await eventually('it has come through', () => (inside()?.bytesWritten ?? 0) >= sent, 30_000);
     }
     res.end();
   };
   wire.socket.pause();
   await wire.send(`GET ${blob} HTTP/1.1\r\nHost: x\r\n\r\n`);
-  await eventually('some bytes wait', () => (inside()?.writableLength ?? 0) > 0);
+  // Hundreds of pieces, each of which is waited for.
+  await eventually('some bytes wait', () => (inside()?.writableLength ?? 0) > 0, 30_000);
   await eventually('it is cut', () => inside()?.destroyed ?? false, (idleSeconds + 4) * 1000);
   t.pass();
 });
