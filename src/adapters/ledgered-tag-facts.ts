@@ -67,6 +67,16 @@ export class LedgeredTagFacts implements TagFacts {
     for (const tag of tags) this.#inBackground(this.#noteCreated(repository, tag, digest, seenMs));
   }
 
+  gone(repository: Repository, tag: Tag): void {
+    this.#inBackground(this.#forget(repository, tag));
+  }
+
+  async #forget(repository: Repository, tag: Tag): Promise<void> {
+    const recalled = await this.#recall(repository, tag);
+    if (recalled === 'away' || !recalled.entry) return;
+    await this.#ledger.forget(repository, tag, recalled.entry.digest);
+  }
+
   /** What was seen just now, where that is enough to deny. The pushed manifest never is: the ledger allows nothing. */
   #denial({ pushed }: TagQuestion, immutable: Immutability, recalled: Recalled): TagFact | undefined {
     if (recalled === 'away' || !recalled.entry || !counts(recalled.entry, immutable)) return undefined;

@@ -33,6 +33,10 @@ export class UpstreamTagFacts implements TagFacts {
   seen(): void {
     // The upstream knows.
   }
+
+  gone(): void {
+    // The upstream knows.
+  }
 }
 
 async function ask(question: TagQuestion, send: Send): Promise<TagFact> {

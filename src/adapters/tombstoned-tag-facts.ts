@@ -34,6 +34,10 @@ export class TombstonedTagFacts implements TagFacts {
     this.#facts.seen(repository, tags, digest);
   }
 
+  gone(repository: Repository, tag: Tag): void {
+    this.#facts.gone(repository, tag);
+  }
+
   /** The fact stands all the same, and the next look-up tries again. */
   async #bury({ repository, tag }: TagQuestion, digest: Digest): Promise<void> {
     try {

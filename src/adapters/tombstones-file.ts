@@ -1,37 +1,39 @@
-import { mkdir, open, readFile, type FileHandle } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import type { Tombstones } from '../core/ports.ts';
 import { isDigest, isRepository, isTag, type Digest, type Repository, type Tag } from '../core/reference.ts';
-import { syncDirectory } from './sync-directory.ts';
+import { AppendedLines } from './appended-lines.ts';
+import { isText, parseObject } from './line-fields.ts';
 
-interface Tombstone {
+/** `digest` absent: an unlock has set the name free, and the line says so. `replaces`: it gave it to another manifest. */
+interface Line {
   readonly repository: Repository;
   readonly tag: Tag;
-  readonly digest: Digest;
+  readonly digest?: Digest;
+  readonly replaces?: true;
+  readonly free?: true;
 }
 
-/** Of one process: an append-only file of JSON lines, one for each tag. There is none until there is something in it. */
+const key = 'immutability.tombstone_file';
+
+/** Of one process: an append-only file of JSON lines, one for each tag, and one for each unlock that changed it. */
 export class TombstonesFile implements Tombstones {
-  readonly #path: string;
-  readonly #buried = new Map<string, Digest>();
+  readonly #lines: AppendedLines<Line>;
+  readonly #buried: Map<string, Digest>;
   /** What is on its way to the disk. */
   readonly #pending = new Map<string, Promise<void>>();
-  #last: Promise<void> = Promise.resolve();
-  #file: FileHandle | undefined;
-  /** Where the last whole line ends: what comes after it was cut short, and nobody relies on it. */
-  #end = 0;
-  /** What that line lacks. */
-  #lineBreak: '\n' | '' = '';
 
-  private constructor(path: string) {
-    this.#path = path;
+  private constructor(lines: AppendedLines<Line>, buried: Map<string, Digest>) {
+    this.#lines = lines;
+    this.#buried = buried;
   }
 
   /** @throws Error where there is a file, but it cannot be read or is not whole */
   static async open(path: string): Promise<TombstonesFile> {
-    const tombstones = new TombstonesFile(path);
-    tombstones.#load(await readIfThere(path));
-    return tombstones;
+    const buried = new Map<string, Digest>();
+    const options = { path, parse: parseLine, what: 'tombstone', key };
+    const lines = await AppendedLines.open(options, (line) => {
+      apply(buried, line);
+    });
+    return new TombstonesFile(lines, buried);
   }
 
   recall(repository: Repository, tag: Tag): Promise<Digest | undefined> {
@@ -40,96 +42,61 @@ export class TombstonesFile implements Tombstones {
 
   /** @throws Error where it cannot be written; the next one tries again */
   async bury(repository: Repository, tag: Tag, digest: Digest): Promise<void> {
-    const key = keyOf(repository, tag);
-    if (this.#buried.has(key)) return;
-    const pending = this.#pending.get(key);
+    const name = keyOf(repository, tag);
+    if (this.#buried.has(name)) return;
+    const pending = this.#pending.get(name);
     if (pending) return pending;
-    const written = this.#last.then(() => this.#append({ repository, tag, digest }));
-    this.#last = written.catch(() => undefined);
-    this.#pending.set(key, written);
+    const written = this.#write({ repository, tag, digest });
+    this.#pending.set(name, written);
     try {
       await written;
-      this.#buried.set(key, digest);
     } finally {
-      this.#pending.delete(key);
+      this.#pending.delete(name);
     }
   }
 
-  async close(): Promise<void> {
-    await this.#last;
-    await this.#file?.close();
+  async replace(repository: Repository, tag: Tag, digest: Digest | undefined): Promise<void> {
+    const name = keyOf(repository, tag);
+    await this.#pending.get(name)?.catch(() => undefined);
+    if (this.#buried.get(name) === digest) return;
+    await this.#write({
+      repository,
+      tag,
+      ...(digest === undefined ? { free: true } : { digest, replaces: true }),
+    });
   }
 
-  /** What a crash cut short is no line: it was never waited for. Anything else that makes no sense may protect a tag. */
-  #load(text: string): void {
-    const lines = text.split('\n');
-    for (const [index, line] of lines.entries()) {
-      const tombstone = parseLine(line);
-      const isLast = index === lines.length - 1;
-      if (tombstone) {
-        const { repository, tag, digest } = tombstone;
-        const key = keyOf(repository, tag);
-        if (!this.#buried.has(key)) this.#buried.set(key, digest);
-        this.#lineBreak = isLast ? '\n' : '';
-        this.#end += Buffer.byteLength(line) + (isLast ? 0 : 1);
-      } else if (!isLast) {
-        throw new Error(`${this.#path}:${index + 1} is no tombstone; mend the line, or remove it`);
-      }
-    }
+  close(): Promise<void> {
+    return this.#lines.close();
   }
 
-  async #append(tombstone: Tombstone): Promise<void> {
-    const line = Buffer.from(`${this.#lineBreak}${JSON.stringify(tombstone)}\n`);
+  async #write(line: Line): Promise<void> {
     try {
-      this.#file ??= await create(this.#path);
-      await this.#file.truncate(this.#end);
-      await this.#file.appendFile(line);
-      await this.#file.datasync();
+      await this.#lines.append(line);
     } catch (error) {
-      const { repository, tag } = tombstone;
-      const message = `the tombstone of ${repository}:${tag} cannot be written (${(error as Error).message}); see immutability.tombstone_file`;
+      const { repository, tag } = line;
+      const message = `the tombstone of ${repository}:${tag} cannot be written (${(error as Error).message}); see ${key}`;
       throw new Error(message, { cause: error });
     }
-    this.#end += line.length;
-    this.#lineBreak = '';
+    apply(this.#buried, line);
   }
+}
+
+/** Of several digests the first one stays, but for what an unlock does. */
+function apply(buried: Map<string, Digest>, { repository, tag, digest, replaces }: Line): void {
+  const name = keyOf(repository, tag);
+  if (digest === undefined) buried.delete(name);
+  else if (replaces || !buried.has(name)) buried.set(name, digest);
 }
 
 function keyOf(repository: Repository, tag: Tag): string {
   return `${repository}:${tag}`;
 }
 
-async function readIfThere(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
-    throw new Error(
-      `cannot read the tombstones: ${(error as Error).message}; see immutability.tombstone_file`,
-      {
-        cause: error,
-      },
-    );
-  }
-}
-
-function parseLine(line: string): Tombstone | undefined {
-  try {
-    const { repository, tag, digest } = JSON.parse(line) as Readonly<Record<string, unknown>>;
-    const isSound = isText(repository, isRepository) && isText(tag, isTag) && isText(digest, isDigest);
-    return isSound ? { repository, tag, digest } : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isText<Text extends string>(value: unknown, isSound: (text: string) => text is Text): value is Text {
-  return typeof value === 'string' && isSound(value);
-}
-
-async function create(path: string): Promise<FileHandle> {
-  await mkdir(dirname(path), { recursive: true });
-  const file = await open(path, 'a', 0o600);
-  await syncDirectory(dirname(path));
-  return file;
+function parseLine(text: string): Line | undefined {
+  const { repository, tag, digest, replaces, free } = parseObject(text);
+  if (!isText(repository, isRepository) || !isText(tag, isTag)) return undefined;
+  if (free === true && digest === undefined) return { repository, tag, free };
+  if (!isText(digest, isDigest)) return undefined;
+  return { repository, tag, digest, ...(replaces === true && { replaces }) };
 }

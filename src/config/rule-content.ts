@@ -1,4 +1,4 @@
-import type { Member, RepositoryRule, TagRule } from '../core/rule.ts';
+import type { Member, ProtectedTagRule, RepositoryRule, TagRule } from '../core/rule.ts';
 
 type Without<Key extends string, Rule> = Rule extends unknown ? Omit<Rule, Key> : never;
 /** A rule that has no id yet. */
@@ -21,6 +21,9 @@ export function contentOf(content: Nameless | Member): string {
       content.kind === 'immutable' ? 'immutable' : levelsOf(content),
       ...(content.referrers ? [`referrers=${content.referrers}`] : []),
       ...(content.kind === 'immutable' && content.tombstone ? ['tombstone'] : []),
+      ...(content.kind === 'immutable' && content.immutableAfterMs !== undefined
+        ? [`after=${content.immutableAfterMs / 1000}s`]
+        : []),
       ...warning(content),
     ].join(' ');
     const except = content.excludedTags ? ` except ${visible(content.excludedTags.source)}` : '';
@@ -37,10 +40,12 @@ function warning({ enforcement }: Pick<Nameless, 'enforcement'>): readonly strin
 
 type Levels = Pick<RepositoryRule, 'minimumAccessLevelForPush' | 'minimumAccessLevelForDelete'>;
 
-function levelsOf({ minimumAccessLevelForPush, minimumAccessLevelForDelete }: Levels): string {
+function levelsOf(levels: Levels & Pick<ProtectedTagRule, 'minimumAccessLevelForCreate'>): string {
+  const { minimumAccessLevelForCreate, minimumAccessLevelForPush, minimumAccessLevelForDelete } = levels;
+  const create = minimumAccessLevelForCreate && `create=${minimumAccessLevelForCreate}`;
   const push = minimumAccessLevelForPush && `push=${minimumAccessLevelForPush}`;
   const deletion = minimumAccessLevelForDelete && `delete=${minimumAccessLevelForDelete}`;
-  return [push, deletion].filter((level) => level !== undefined).join(' ');
+  return [create, push, deletion].filter((level) => level !== undefined).join(' ');
 }
 
 /** Spaces and what is not printable as RE2 writes them: a content is one line, and its words are told apart. */

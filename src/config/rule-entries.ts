@@ -1,4 +1,5 @@
-import { accessLevels, isAccessLevel, type MinimumAccessLevel } from '../core/access-level.ts';
+import { accessLevels, isAccessLevel, rankOf, type MinimumAccessLevel } from '../core/access-level.ts';
+import { managedIdGrammar } from '../core/managed-rules.ts';
 import { compileRepositoryPattern, compileTagPattern, PatternError, type Pattern } from '../core/pattern.ts';
 import {
   referrersTreatments,
@@ -77,6 +78,8 @@ export class RuleIds {
   given(rule: Entry, entry: Entry | undefined): string | undefined {
     const id = entry?.parse(checkId);
     if (id === undefined) return undefined;
+    if (managedIdGrammar.test(id))
+      entry?.complain(`"${id}" is an id of the rules that the management API makes; choose another`);
     const place = this.#places.get(id);
     if (place === undefined) this.#places.set(id, rule.place);
     else entry?.complain(`"${id}" is the id of ${place} already; choose another`);
@@ -115,7 +118,15 @@ function readLevels(fields: Fields<LevelKey>): Levels {
   };
 }
 
-const effectKeys = [...levelKeys, 'immutable', 'referrers', 'tombstone'] as const;
+const createKey = 'minimum_access_level_for_create';
+const effectKeys = [
+  ...levelKeys,
+  createKey,
+  'immutable',
+  'immutable_after',
+  'referrers',
+  'tombstone',
+] as const;
 type EffectKey = (typeof effectKeys)[number];
 type Referrers = Pick<TagRule, 'referrers'>;
 type Effect = Omit<ProtectedTagRule, SelectionKey> | Omit<ImmutableTagRule, SelectionKey>;
@@ -130,15 +141,60 @@ function readEffect(entry: Entry, fields: Fields<EffectKey>): Effect {
   if (immutable === true) {
     if (givesLevels(fields))
       flag?.complain('is for everyone, so it takes no minimum levels; make two rules of it');
-    return { kind: 'immutable', admitsFirstPushFromMs: 0, ...referrers, ...(tombstone && { tombstone }) };
+    fields.get(createKey)?.complain('is for rules with levels: an immutable tag may be created once anyway');
+    const afterMs = readAfter(fields, tombstone);
+    return {
+      ...{ kind: 'immutable', admitsFirstPushFromMs: 0, ...referrers },
+      ...(afterMs !== undefined && { immutableAfterMs: afterMs }),
+      ...(tombstone && { tombstone }),
+    };
   }
+  fields.get('immutable_after')?.complain('is for rules with immutable: true; add that, or leave it out');
   if (!flag || immutable === false) refuseWhereMovable(fields, referrers, tombstone);
   if (!givesLevels(fields)) {
     if (!flag) entry.complain(`restricts nothing; give immutable: true, or ${levelKeys.join(' or ')}`);
     if (immutable === false)
       flag?.complain(`false restricts nothing; write true, or give ${levelKeys.join(' or ')}`);
   }
-  return { kind: 'protected', ...levels, ...referrers };
+  return { kind: 'protected', ...levels, ...readCreateLevel(fields, levels), ...referrers };
+}
+
+/** Who may move a tag may make one: a level above that of a push would say something else. */
+function readCreateLevel(
+  fields: Fields<EffectKey>,
+  { minimumAccessLevelForPush: push }: Levels,
+): Pick<ProtectedTagRule, 'minimumAccessLevelForCreate'> {
+  const field = fields.get(createKey);
+  const create = field?.oneOf(minimumLevels);
+  if (!field || !create) return {};
+  if (!fields.has('minimum_access_level_for_push'))
+    field.complain('needs minimum_access_level_for_push beside it, for those who may move a tag');
+  else if (push && rankOf(create) > rankOf(push))
+    field.complain(
+      `must not be above minimum_access_level_for_push (${push}): who may move a tag may make one`,
+    );
+  return { minimumAccessLevelForCreate: create };
+}
+
+/** Milliseconds. */
+function readAfter(fields: Fields<EffectKey>, tombstone: boolean): number | undefined {
+  const field = fields.get('immutable_after');
+  const afterMs = field?.parse(duration);
+  if (field && tombstone)
+    field.complain(
+      'does not go with tombstone: true; a name that is kept from the first push on cannot move',
+    );
+  return afterMs;
+}
+
+const unitsMs: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const longestMs = 365 * 86_400_000;
+
+function duration(text: string): number {
+  const [, count = '', unit = ''] = /^(\d{1,8})([smhd])$/.exec(text) ?? [];
+  const ms = Number(count) * (unitsMs[unit] ?? NaN);
+  if (ms > 0 && ms <= longestMs) return ms;
+  throw new Invalid('must be a time as 30s, 15m, 1h or 7d, of a year at most');
 }
 
 /** To write the default down says nothing. */
@@ -159,7 +215,11 @@ function refuseWhereMovable(fields: Fields<EffectKey>, { referrers }: Referrers,
     fields.get('tombstone')?.complain('true is for rules with immutable: true; add that, or leave it out');
 }
 
-function required<Name extends string>(entry: Entry, fields: Fields<Name>, name: Name): Entry | undefined {
+export function required<Name extends string>(
+  entry: Entry,
+  fields: Fields<Name>,
+  name: Name,
+): Entry | undefined {
   const field = fields.get(name);
   if (!field) entry.complain(`needs ${name}`);
   return field;

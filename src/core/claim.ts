@@ -6,6 +6,9 @@ import type { Digest } from './reference.ts';
  */
 type HolderState = 'live' | 'unknown' | 'confirmed';
 
+/** What a delete claims a tag for: nothing has this digest. Confirmed it means that the tag is gone. */
+export const noManifest = `sha256:${'0'.repeat(64)}` as Digest;
+
 /** The reservation of one tag for one manifest (docs/create-once.md). */
 export interface Claim {
   readonly digest: Digest;

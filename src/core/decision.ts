@@ -1,6 +1,7 @@
 import { judgeDigestDelete, judgeReferrersDelete } from './judge-digest-delete.ts';
 import { judgeRepository, judgeTag } from './judge-levels.ts';
 import { judgeMove, judgeRemoval } from './judge-immutability.ts';
+import { hasCreateLevel, judgeOverwrite } from './judge-overwrite.ts';
 import type { DeleteTag, Operation, PutManifest } from './operation.ts';
 import type { Repository, Tag } from './reference.ts';
 import { immutableAmong, immutableRulesFor, tagRulesFor, type Caller, type RuleSet } from './rule.ts';
@@ -19,6 +20,7 @@ export function decide(rules: RuleSet, operation: Operation, caller: Caller, fac
       return (
         judgeRepository(rules, operation.repository, caller, 'push') ??
         first(operation.tags, (tag) => judgeTag(rules, operation.repository, tag, caller, 'push')) ??
+        first(operation.tags, (tag) => judgeOverwrite(rules, operation, tag, caller, facts)) ??
         first(operation.tags, (tag) => judgeMove(rules, operation, tag, facts)) ??
         allow
       );
@@ -42,15 +44,25 @@ export function decide(rules: RuleSet, operation: Operation, caller: Caller, fac
   }
 }
 
-/** The tags whose state at the upstream a decision needs: those that an immutable rule covers. */
+/**
+ * The tags whose state at the upstream a decision needs: those that an immutable rule covers, or one that tells those who
+ * may make a tag from those who may move it.
+ */
 export function tagsToLookUp(rules: RuleSet, operation: PutManifest | DeleteTag): readonly Tag[] {
-  const tags = operation.kind === 'putManifest' ? operation.tags : [operation.tag];
-  return tags.filter((tag) => immutableRulesFor(rules, operation.repository, tag).length > 0);
+  const { repository } = operation;
+  const isImmutable = (tag: Tag): boolean => immutableRulesFor(rules, repository, tag).length > 0;
+  if (operation.kind === 'deleteTag') return [operation.tag].filter(isImmutable);
+  return operation.tags.filter((tag) => isImmutable(tag) || hasCreateLevel(rules, repository, tag));
+}
+
+/** Whether a tag that has to be looked up may be moved by some, or for some time: no rule makes it immutable for good. */
+export function mayMove(rules: RuleSet, repository: Repository, tag: Tag): boolean {
+  return immutableRulesFor(rules, repository, tag).every((rule) => rule.immutableAfterMs !== undefined);
 }
 
 /**
  * Epoch milliseconds from which on nobody could move a tag; undefined where somebody may. A rule of the caller's token
- * does not count: it binds that caller alone.
+ * does not count: it binds that caller alone; nor does one that lets the tag move for a while.
  * @param covering the rules that cover the tag
  */
 export function immutableSince(
@@ -59,7 +71,9 @@ export function immutableSince(
   tag: Tag,
   covering = tagRulesFor(rules, repository, tag),
 ): number | undefined {
-  const binding = immutableAmong(covering, tag).filter((rule) => !rules.tokenRules?.includes(rule));
+  const binding = immutableAmong(covering, tag).filter(
+    (rule) => !rules.tokenRules?.includes(rule) && rule.immutableAfterMs === undefined,
+  );
   return binding.length > 0 ? Math.min(...binding.map((rule) => rule.admitsFirstPushFromMs)) : undefined;
 }
 

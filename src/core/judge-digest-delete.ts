@@ -13,7 +13,7 @@ import {
   type RuleSet,
   type TagRule,
 } from './rule.ts';
-import { denied, undecided, type Facts, type NeedFact, type Stop } from './verdict.ts';
+import { denied, undecided, type Facts, type Stop } from './verdict.ts';
 
 /** Whether a rule keeps somebody, whoever that is, from deleting the tags that it covers. */
 function guards(rule: TagRule): boolean {
@@ -53,12 +53,12 @@ export function judgeDigestDelete(
   rules: RuleSet,
   operation: DeleteDigest,
   caller: Caller,
-  { needing }: Facts,
+  facts: Facts,
 ): Stop | undefined {
   const what = operation.kind === 'deleteBlob' ? 'blob' : 'manifest';
   const mend = operation.kind === 'deleteManifest' ? '; to drop only a tag, delete the tag' : '';
   const loss = { ...operation, what, mend, isOfReferrers: false };
-  return judgeLoss(rules, loss, caller, needing);
+  return judgeLoss(rules, loss, caller, facts);
 }
 
 /** A tag that holds what refers to a manifest is kept as long as the manifest is. */
@@ -66,12 +66,12 @@ export function judgeReferrersDelete(
   rules: RuleSet,
   { repository, tag }: DeleteTag,
   caller: Caller,
-  { needing }: Facts,
+  facts: Facts,
 ): Stop | undefined {
   const named = parseReferrerTag(tag)?.named;
   if (named === undefined) return undefined;
   const loss = { repository, digest: named, what: `tag ${tag}`, mend: '', isOfReferrers: true };
-  return judgeLoss(rules, loss, caller, needing);
+  return judgeLoss(rules, loss, caller, facts);
 }
 
 interface Loss {
@@ -88,7 +88,7 @@ function judgeLoss(
   rules: RuleSet,
   loss: Loss,
   caller: Caller,
-  needing: NeedFact | undefined,
+  { needing, endsMs = Infinity, unlockedUntilMs }: Facts,
 ): Stop | undefined {
   const { repository, digest, what, isOfReferrers } = loss;
   const binds = bindingFor(rules, repository, caller);
@@ -104,8 +104,11 @@ function judgeLoss(
   for (const { tag, isReferrer } of needing.tags) {
     isBeingPushed ||= isAnnouncement(tag);
     const asReferrer = isReferrer || isOfReferrers;
+    // By digest a tag is lost only while it is unlocked: how old it is nobody asks here.
+    const isUnlocked = endsMs <= (unlockedUntilMs?.get(tag) ?? -Infinity);
     const [rule] = tagRulesFor(rules, repository, tag).filter(
-      (rule) => binds(rule) && protectsBy(rule, tag, asReferrer),
+      (rule) =>
+        binds(rule) && protectsBy(rule, tag, asReferrer) && !(isUnlocked && rule.kind === 'immutable'),
     );
     if (rule) return neededBy(loss, tag, rule, asReferrer);
   }

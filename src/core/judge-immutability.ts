@@ -21,26 +21,48 @@ export function judgeMove(
 ): Stop | undefined {
   const matching = immutableRulesFor(rules, repository, tag);
   if (matching.length === 0) return undefined;
-  const ruleIds = matching.map((rule) => rule.id);
   const fact = facts.tags.get(tag) ?? notLookedUp;
-  if (fact.state === 'unknown') return unknownState(ruleIds, repository, tag, fact.reason);
+  if (fact.state === 'unknown') return unknownState(idsOf(matching), repository, tag, fact.reason);
   if (fact.state === 'present') {
-    if (fact.isPushed) return undefined;
+    const ruleIds = idsOf(bindingAmong(matching, tag, facts));
+    if (fact.isPushed || ruleIds.length === 0) return undefined;
     const becomes = facts.pushed ? ` and cannot become ${abbreviateDigest(facts.pushed)}` : '';
     const message = `tag is immutable; ${repository}:${tag} is ${abbreviateDigest(fact.digest)}${becomes} (rule ${ruleIds.join(', ')}); use a new tag`;
     const detail = { repository, tag, rule: ruleIds[0], digest: fact.digest, pushed: facts.pushed };
     return denied(ruleIds, message, { ...detail, reason: kanikoWords });
   }
-  const buried = judgeReturn(matching, repository, tag, fact, facts.pushed);
+  const buried = judgeReturn(bindingAmong(matching, tag, facts), repository, tag, fact, facts.pushed);
   if (buried) return buried;
   const waitMs = Math.max(...matching.map((rule) => rule.admitsFirstPushFromMs)) - facts.nowMs;
   if (waitMs <= 0) return undefined;
   const seconds = Math.ceil(waitMs / 1000);
+  const ruleIds = idsOf(matching);
   return undecided(ruleIds, {
     code: 'TOOMANYREQUESTS',
     message: `rule ${ruleIds.join(', ')} is new, and pushes from before it may still arrive; push ${repository}:${tag} again in ${seconds} s`,
     retryAfterSeconds: seconds,
   });
+}
+
+/**
+ * The rules that hold a tag that is there: not those that an unlock lifts, nor those whose time has not come, as long as
+ * the write will have ended by then. A tag whose age nobody knows is old.
+ */
+function bindingAmong(
+  rules: readonly ImmutableTagRule[],
+  tag: Tag,
+  { endsMs, unlockedUntilMs, bornMs }: Facts,
+): readonly ImmutableTagRule[] {
+  if (endsMs === undefined) return rules;
+  if (endsMs <= (unlockedUntilMs?.get(tag) ?? -Infinity)) return [];
+  const tagBornMs = bornMs?.get(tag) ?? -Infinity;
+  return rules.filter(
+    ({ immutableAfterMs }) => immutableAfterMs === undefined || endsMs > tagBornMs + immutableAfterMs,
+  );
+}
+
+function idsOf(rules: readonly ImmutableTagRule[]): readonly string[] {
+  return rules.map((rule) => rule.id);
 }
 
 /** A tag that is gone leaves its name to the manifest that it was, where a rule says so. */
@@ -60,9 +82,11 @@ function judgeReturn(
 
 /** A delete of a tag under an immutable rule is answered here and never forwarded: absent now may be present then. */
 export function judgeRemoval(rules: RuleSet, { repository, tag }: DeleteTag, facts: Facts): Stop | undefined {
-  const ruleIds = immutableRulesFor(rules, repository, tag).map((rule) => rule.id);
-  if (ruleIds.length === 0) return undefined;
+  const matching = immutableRulesFor(rules, repository, tag);
+  if (matching.length === 0) return undefined;
   const fact = facts.tags.get(tag) ?? notLookedUp;
+  const ruleIds = idsOf(fact.state === 'present' ? bindingAmong(matching, tag, facts) : matching);
+  if (ruleIds.length === 0) return undefined;
   switch (fact.state) {
     case 'unknown':
       return unknownState(ruleIds, repository, tag, fact.reason);

@@ -16,7 +16,10 @@ export type Action = 'push' | 'delete';
 
 export function minimumFor(rule: RepositoryRule | TagRule, action: Action): MinimumAccessLevel | undefined {
   if ('kind' in rule && rule.kind === 'immutable') return undefined;
-  return action === 'push' ? rule.minimumAccessLevelForPush : rule.minimumAccessLevelForDelete;
+  if (action === 'delete') return rule.minimumAccessLevelForDelete;
+  // Who may make a tag may push; whether it is there is asked later.
+  const create = 'kind' in rule ? rule.minimumAccessLevelForCreate : undefined;
+  return create ?? rule.minimumAccessLevelForPush;
 }
 
 interface Unmet {

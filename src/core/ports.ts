@@ -102,6 +102,8 @@ export interface TagFacts {
   lookUp(question: TagQuestion): Promise<TagFact>;
   /** Hears what these immutable tags are: after a confirmed push, or seen otherwise. Takes no time, and never fails. */
   seen(repository: Repository, tags: readonly Tag[], digest: Digest): void;
+  /** Hears that an immutable tag was deleted, and rightly so. Takes no time, and never fails. */
+  gone(repository: Repository, tag: Tag): void;
 }
 
 /** The reservation of some tags of one repository for one manifest, all or none, by one request. */
@@ -115,7 +117,7 @@ export interface ClaimRequest {
   readonly needs: readonly Digest[];
   /** Unique to the request: holders are ids, for a give-back that is sent twice must not count twice. */
   readonly holder: string;
-  /** May take the place of another manifest that was confirmed: only for a single tag that may grow. */
+  /** May take the place of another manifest that was confirmed: only for a single tag that may grow, or move. */
   readonly swaps?: true;
 }
 
@@ -183,12 +185,14 @@ export interface ClaimStore {
 
 /**
  * Remembers for good what the tags were that a rule keeps the names of: the one digest that may come back where a tag
- * vanishes behind our back. Both methods throw StoreAway where the store is shared and cannot be reached.
+ * vanishes behind our back. Every method throws StoreAway where the store is shared and cannot be reached.
  */
 export interface Tombstones {
   recall(repository: Repository, tag: Tag): Promise<Digest | undefined>;
   /** Of several digests the first one stays. When it resolves it is durable. */
   bury(repository: Repository, tag: Tag, digest: Digest): Promise<void>;
+  /** What an unlock has made of the tag; undefined: its name is free. When it resolves it is durable. */
+  replace(repository: Repository, tag: Tag, digest: Digest | undefined): Promise<void>;
   close(): Promise<void>;
 }
 

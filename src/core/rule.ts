@@ -46,6 +46,8 @@ interface TagSelection extends Ruling {
 /** Keeps callers below a level from pushing or deleting the tags that it matches. */
 export interface ProtectedTagRule extends TagSelection {
   readonly kind: 'protected';
+  /** Who meets it may make a tag that is not there, and not move one that is. Absent: as for a push; never above it. */
+  readonly minimumAccessLevelForCreate?: MinimumAccessLevel;
   readonly minimumAccessLevelForPush?: MinimumAccessLevel;
   readonly minimumAccessLevelForDelete?: MinimumAccessLevel;
 }
@@ -58,6 +60,8 @@ export interface ImmutableTagRule extends TagSelection {
    * rule came into force made no claim and may still be on its way until then.
    */
   readonly admitsFirstPushFromMs: number;
+  /** For so long after its first push a tag may still be moved or deleted; absent: not at all. */
+  readonly immutableAfterMs?: number;
   /** Whether the name stays taken by its digest where the tag vanishes behind our back; absent: it does not. */
   readonly tombstone?: true;
 }

@@ -1,6 +1,6 @@
 import { meets, type AccessLevel } from './access-level.ts';
 import type { Access } from './access.ts';
-import { judgeRepository } from './judge-levels.ts';
+import { judgeRepository, minimumFor } from './judge-levels.ts';
 import { isRepository, type Repository } from './reference.ts';
 import {
   accessLevelEverywhere,
@@ -95,14 +95,14 @@ function metaOf(
 }
 
 function isDenied(rule: TagRule, action: 'push' | 'delete', level: AccessLevel): boolean {
-  if (rule.kind === 'immutable') return false;
-  const minimum = action === 'push' ? rule.minimumAccessLevelForPush : rule.minimumAccessLevelForDelete;
+  const minimum = minimumFor(rule, action);
   return minimum !== undefined && !meets(level, minimum);
 }
 
-/** GitLab's patterns know no exclusion: one would be denied there that the rule allows. The door judges those itself. */
+/** GitLab's patterns know no exclusion and no time: one would be denied there that the rule allows. The door judges those itself. */
 function isExpressible(rule: TagRule): boolean {
-  return rule.excludedTags === undefined;
+  const mayMove = rule.kind === 'immutable' && rule.immutableAfterMs !== undefined;
+  return rule.excludedTags === undefined && !mayMove;
 }
 
 /** The refusal of a push scope on a repository that is protected against the caller: before a byte is sent. */

@@ -30,6 +30,12 @@ export interface Facts {
   readonly pushed?: Digest;
   /** Only of the tags that an immutable rule covers. */
   readonly tags: ReadonlyMap<Tag, TagFact>;
+  /** By when a write that is judged now will have ended; absent: nothing is lifted for it. */
+  readonly endsMs?: number;
+  /** Until when tags are unlocked for this caller and what is asked. */
+  readonly unlockedUntilMs?: ReadonlyMap<Tag, number>;
+  /** When tags were pushed first, where that is known. */
+  readonly bornMs?: ReadonlyMap<Tag, number>;
   /** Of a digest that is to be deleted, where some tags of its repository are kept from that. */
   readonly needing?: NeedFact;
 }

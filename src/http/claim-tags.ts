@@ -1,3 +1,4 @@
+import { noManifest } from '../core/claim.ts';
 import { decide } from '../core/decision.ts';
 import type { HeaderList } from '../core/header-list.ts';
 import type { PutManifest } from '../core/operation.ts';
@@ -32,7 +33,7 @@ export interface Push {
 export interface CreateOncePorts {
   readonly claims: ClaimStore;
   readonly facts: TagFacts;
-  readonly tombstones: Pick<Tombstones, 'bury'>;
+  readonly tombstones: Pick<Tombstones, 'bury' | 'replace'>;
   readonly clock: Clock;
 }
 
@@ -87,6 +88,9 @@ export async function claimTags(push: Push, claim: ClaimRequest, ports: CreateOn
         await clock.sleep(Math.min(leftMs, markStepMs));
         break;
       case 'taken': {
+        // Deleted through us, a moment ago: its name is free.
+        if (answer.digest === noManifest && answer.confirmed && claim.tags.length === 1)
+          return claimTags(push, { ...claim, swaps: true }, ports);
         const denial = answer.confirmed
           ? denialBy(push, answer.tag, { state: 'present', digest: answer.digest, isPushed: false }, ports)
           : await waitForOther(
@@ -169,7 +173,7 @@ export function away(error: unknown): 'away' {
   throw error;
 }
 
-function denialBy(push: Push, tag: Tag, fact: TagFact, ports: CreateOncePorts): Stop {
+export function denialBy(push: Push, tag: Tag, fact: TagFact, ports: CreateOncePorts): Stop {
   const decision = decideWith(push, new Map([[tag, fact]]), ports);
   return decision.effect === 'allow' ? stop('UNAVAILABLE', 'the rules do not cover the tag') : decision;
 }

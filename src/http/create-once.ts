@@ -1,8 +1,9 @@
+import { noManifest } from '../core/claim.ts';
 import { hasTombstone } from '../core/decision.ts';
 import type { PutManifest } from '../core/operation.ts';
 import type { ClaimRequest } from '../core/ports.ts';
 import type { Stop } from '../core/verdict.ts';
-import { isTag, type Tag } from '../core/reference.ts';
+import { isTag, type Digest, type Tag } from '../core/reference.ts';
 import { lookUpTags } from './look-up.ts';
 import { isDefiniteRefusal } from './relay.ts';
 import {
@@ -10,6 +11,7 @@ import {
   claimAndArm,
   claimOf,
   decideWith,
+  denialBy,
   lookUpAll,
   untilUnmarked,
   type CreateOncePorts,
@@ -45,7 +47,11 @@ export async function pushOnce<Answer>(
   ports: CreateOncePorts,
 ): Promise<PushResult<Answer>> {
   const claim = claimOf(push, push.tags);
-  const ask = async (): Promise<Stop | undefined> => {
+  const ask = async (base: Digest | undefined): Promise<Stop | undefined> => {
+    const [tag] = push.tags;
+    // Confirmed by somebody between two questions: the upstream may not show it yet.
+    if (base !== undefined && base !== noManifest && tag !== undefined)
+      return denialBy(push, tag, { state: 'present', digest: base, isPushed: false }, ports);
     const decision = decideWith(push, await lookUpAll(push, ports), ports);
     return decision.effect === 'allow' ? undefined : decision;
   };

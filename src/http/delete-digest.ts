@@ -10,11 +10,13 @@ import {
   type Clock,
   type DeleteMark,
   type Needs,
+  type TagFacts,
 } from '../core/ports.ts';
 import { parseReferrerTag } from '../core/referrer-tag.ts';
 import type { Digest } from '../core/reference.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
-import type { NeedFact } from '../core/verdict.ts';
+import { unlockFor, type Unlock, type Unlocks } from '../core/unlock.ts';
+import type { Facts, NeedFact } from '../core/verdict.ts';
 import type { Exchange } from './exchange.ts';
 import { requestHeaders } from './headers.ts';
 import { lookUpHeaders } from './look-up.ts';
@@ -27,6 +29,8 @@ export type Deleting = DeleteDigest | DeleteTag;
 
 export interface DeletePorts {
   readonly claims: ClaimStore;
+  readonly facts: TagFacts;
+  readonly unlocks: Unlocks;
   readonly needs: Needs;
   readonly clock: Clock;
   readonly upstream: Upstream;
@@ -63,14 +67,18 @@ export async function deleteNeeded(
   let mayArrive = false;
   try {
     const claimed = await announce(mark, claims);
-    const rules = await judge({ exchange, operation, caller, claimed }, rulesNow, ports);
+    const { rules, unlocked } = await judge({ exchange, operation, caller, claimed }, rulesNow, ports);
     const answer = await turns.inTurn(operation.repository, async () => {
       if (rulesNow().version !== rules.version) throw rulesChange();
+      const endsMs = ports.clock.nowMs() + ports.putDeadlineMs;
+      if (unlocked.some(({ untilMs }) => untilMs < endsMs)) throw outlasted();
       if (!(await claims.armMark(mark).catch(refuseAway))) throw outlasted();
       mayArrive = true;
       return send(exchange, operation, ports);
     });
     mayArrive = isUnknown(answer);
+    for (const { tag } of unlocked)
+      if (mayArrive || isDone(answer)) ports.facts.gone(operation.repository, tag);
     if ('kind' in answer) throw noAnswer(answer, 'and may yet delete it');
     relay(exchange, answer, ports.upstream);
   } finally {
@@ -103,22 +111,76 @@ interface Deletion {
   readonly claimed: readonly ClaimedManifest[];
 }
 
+interface Judged {
+  readonly rules: RuleSet;
+  /** The unlocks of tags that need it. */
+  readonly unlocked: readonly Unlock[];
+}
+
 /**
- * The rules by which it may be deleted.
+ * The rules by which it may be deleted, and the unlocks without which it might not.
  * @throws RegistryError where it may not by those that are in force at the end of the walk
  */
-async function judge(deletion: Deletion, rulesNow: () => RuleSet, ports: DeletePorts): Promise<RuleSet> {
-  const { operation, caller } = deletion;
+async function judge(deletion: Deletion, rulesNow: () => RuleSet, ports: DeletePorts): Promise<Judged> {
   for (let attempt = 0; attempt < attemptLimit; attempt++) {
     const rules = rulesNow();
     const needing = await askWho(deletion, rules, ports);
     if (rulesNow().version !== rules.version) continue;
-    const facts = { nowMs: ports.clock.nowMs(), tags: new Map(), needing };
-    const decision = decide(rules, operation, caller, facts);
-    if (decision.effect === 'allow') return rules;
-    throw refusalError(decision);
+    return {
+      rules,
+      unlocked: decideWith(deletion, rules, await withUnlocks(deletion, needing, ports), ports),
+    };
   }
   throw rulesChange();
+}
+
+interface Needed {
+  readonly needing: NeedFact;
+  /** Those of the tags that need it which are unlocked for this caller. */
+  readonly unlocks: readonly Unlock[];
+}
+
+async function withUnlocks(
+  { operation: { repository }, caller }: Deletion,
+  needing: NeedFact,
+  { unlocks }: DeletePorts,
+): Promise<Needed> {
+  const all = await unlocks.all().catch(refuseAway);
+  const tagsUnlocked = new Set(
+    all.filter((unlock) => unlock.repository === repository).map(({ tag }) => tag),
+  );
+  const own = [...tagsUnlocked]
+    .map((tag) => unlockFor(all, { repository, tag, action: 'delete', caller }))
+    .filter((unlock) => unlock !== undefined);
+  if (own.length === 0 || needing.state !== 'known') return { needing, unlocks: [] };
+  // Read more than once: with the unlocks, and without.
+  const tags = [...needing.tags];
+  return {
+    needing: { ...needing, tags },
+    unlocks: own.filter((unlock) => tags.some(({ tag }) => tag === unlock.tag)),
+  };
+}
+
+/** @returns the unlocks without which it would be denied @throws RegistryError where it is denied even so */
+function decideWith(
+  { exchange, operation, caller }: Deletion,
+  rules: RuleSet,
+  { needing, unlocks }: Needed,
+  { clock, putDeadlineMs }: DeletePorts,
+): readonly Unlock[] {
+  const nowMs = clock.nowMs();
+  const facts: Facts = { nowMs, tags: new Map(), needing };
+  const unlockedUntilMs = new Map(unlocks.map(({ tag, untilMs }) => [tag, untilMs]));
+  const decision = decide(rules, operation, caller, {
+    ...facts,
+    endsMs: nowMs + putDeadlineMs,
+    unlockedUntilMs,
+  });
+  if (decision.effect !== 'allow') throw refusalError(decision);
+  const [first] = unlocks;
+  if (!first || decide(rules, operation, caller, facts).effect === 'allow') return [];
+  exchange.trail.unlock = first;
+  return unlocks;
 }
 
 function askWho(
@@ -148,9 +210,13 @@ function send(
   return sendWrite(() => upstream.ask(request, putDeadlineMs, answerLimitBytes));
 }
 
+function isDone(answer: UpstreamAnswer | Unanswered): boolean {
+  return !('kind' in answer) && answer.status >= 200 && answer.status < 300;
+}
+
 function isUnknown(answer: UpstreamAnswer | Unanswered): boolean {
   if ('kind' in answer) return answer.kind === 'lost';
-  return !(answer.status >= 200 && answer.status < 300) && !isDefiniteRefusal(answer.status);
+  return !isDone(answer) && !isDefiniteRefusal(answer.status);
 }
 
 /** @throws RegistryError UNAVAILABLE, or what is no fault of the store */

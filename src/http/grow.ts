@@ -1,6 +1,8 @@
+import { noManifest } from '../core/claim.ts';
 import { keepingOf, judgeAddition, type Growth, type Keeping } from '../core/judge-growth.ts';
 import { readNeeds } from '../core/manifest.ts';
-import type { ClaimRequest, Needs } from '../core/ports.ts';
+import type { PutManifest } from '../core/operation.ts';
+import type { ClaimRequest, Needs, PushedDigests } from '../core/ports.ts';
 import { parseReferrerTag, type ReferrerTag } from '../core/referrer-tag.ts';
 import { abbreviateDigest, type Digest, type Tag } from '../core/reference.ts';
 import { denied, type Stop, type TagFact } from '../core/verdict.ts';
@@ -118,18 +120,23 @@ async function judgeAdded(push: Push, growth: Growth, { needs }: GrowPorts): Pro
 }
 
 /** What the tag holds, once the upstream shows what was confirmed last. */
-async function lookUpBase(
-  push: Push,
+export async function lookUpBase(
+  push: Pick<Push, 'asCaller'> & {
+    readonly operation: Pick<PutManifest, 'repository'>;
+    pushed?: PushedDigests;
+  },
   tag: Tag,
   base: Digest | undefined,
-  { facts, clock }: GrowPorts,
+  { facts, clock }: Pick<GrowPorts, 'facts' | 'clock'>,
 ): Promise<TagFact> {
   const { operation, asCaller, pushed } = push;
   for (const endMs = clock.nowMs() + lagMs; ;) {
     const { repository } = operation;
-    const fact = await facts.lookUp({ repository, tag, asCaller, pushed, withinMs: lookUpMs });
+    const question = { repository, tag, asCaller, ...(pushed && { pushed }), withinMs: lookUpMs };
+    const fact = await facts.lookUp(question);
     if (fact.state === 'unknown' || base === undefined) return fact;
     if (fact.state === 'present' && fact.digest === base) return fact;
+    if (fact.state === 'absent' && base === noManifest) return fact;
     if (clock.nowMs() >= endMs) return { state: 'unknown', reason: 'the upstream shows something older' };
     await clock.sleep(lagStepMs);
   }

@@ -12,7 +12,7 @@ export interface Audit {
 }
 
 /** What a line of the audit is about. */
-type Outcome = 'denied' | 'undecided' | 'warned';
+type Outcome = 'denied' | 'undecided' | 'warned' | 'unlocked';
 
 /**
  * One line for every exchange: refusals and what changed an image at `info`, what failed at `warn`, the rest at `debug`.
@@ -39,7 +39,7 @@ function lineOf(
   { req, res }: { req: IncomingMessage; res: ServerResponse },
   { trail, error, client, durationMs }: Seen,
 ): Readonly<Record<string, unknown>> {
-  const { judged, pushed, upstreamStatus, warnings } = trail;
+  const { judged, pushed, upstreamStatus, warnings, unlock } = trail;
   const ruleIds = error?.ruleIds ?? [];
   const before = trail.before ?? error?.detail?.['digest'] ?? warnings[0]?.refusal.detail?.['digest'];
   return {
@@ -52,6 +52,7 @@ function lineOf(
     ...(upstreamStatus !== undefined && { upstreamStatus }),
     ...(error && { code: error.code, reason: error.message, cause: causeOf(error) }),
     ...(ruleIds.length > 0 && { ruleIds }),
+    ...(unlock && { unlock: { id: unlock.id, by: unlock.by, reason: unlock.reason } }),
     ...(warnings.length > 0 && { warnings: warnings.map(describedWarning) }),
     client,
     ...(req.headers['user-agent'] !== undefined && { userAgent: req.headers['user-agent'] }),
@@ -62,6 +63,7 @@ function lineOf(
 /** A write that was judged; what a registry or a network made of it is not for the audit. */
 function outcomeOf({ trail, error }: Seen): Outcome | undefined {
   if (!trail.judged || !isWrite(trail.judged.operation)) return undefined;
+  if (trail.unlock) return 'unlocked';
   if (!error) return trail.warnings.length > 0 ? 'warned' : undefined;
   if (error.code === 'DENIED') return 'denied';
   return error.code === 'UNAVAILABLE' || error.code === 'TOOMANYREQUESTS' ? 'undecided' : undefined;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { digestsOf } from '../adapters/digests.ts';
 import type { Upstream, UpstreamAnswer } from '../adapters/upstream.ts';
-import { tagsToLookUp } from '../core/decision.ts';
+import { mayMove, tagsToLookUp } from '../core/decision.ts';
 import { RegistryError } from '../core/errors.ts';
 import { headerValues } from '../core/header-list.ts';
 import { guardsDeletes } from '../core/judge-digest-delete.ts';
@@ -20,13 +20,13 @@ import { requestHeaders } from './headers.ts';
 import { lookUpHeaders, lookUpMs } from './look-up.ts';
 import { refusalError } from './refusal.ts';
 import { noAnswer, relay, sendWrite } from './relay.ts';
+import { mayBeUnlocked, pushMoving, type MovePorts } from './move.ts';
+import type { Trail } from './trail.ts';
 import { watch } from './watch.ts';
 
-export interface PushPorts extends GrowPorts {
+export interface PushPorts extends GrowPorts, MovePorts {
   readonly upstream: Upstream;
   readonly idleMs: number;
-  /** How long one PUT of a manifest may take; a claim outlives it. */
-  readonly putDeadlineMs: number;
 }
 
 /** distribution-spec: registries accept at least this much, and clients send no more. */
@@ -53,15 +53,15 @@ export async function pushManifest(
   await watch({ exchange, operation, caller, pushed }, rules, ports);
   const put = (what: PutManifest): Promise<PutOutcome<UpstreamAnswer>> =>
     putManifest(exchange, what, body, ports);
-  if (!guardsDeletes(rules, operation.repository)) {
+  const tags = tagsToLookUp(rules, operation);
+  if (tags.length === 0 && !guardsDeletes(rules, operation.repository)) {
     relayOutcome(exchange, await put(operation), ports.upstream);
     return;
   }
-  const tags = tagsToLookUp(rules, operation);
   if (tags.length > 0) refuseSigned(body);
   const needs = readNeeds(body.toString());
   const push = await prepared(exchange, { rules, operation, caller, tags, pushed }, needs, ports);
-  const result = await pushAs(push, body, put, ports);
+  const result = await pushAs(push, exchange.trail, body, put, ports);
   switch (result.kind) {
     case 'refused':
       throw refusalError(result.decision);
@@ -76,9 +76,10 @@ export async function pushManifest(
   }
 }
 
-/** Once, or only by adding to what is there, or like any other. */
+/** Once, or in turn, or only by adding to what is there, or like any other. */
 async function pushAs<Answer>(
   push: Push,
+  trail: Trail,
   body: Buffer,
   put: Put<Answer>,
   ports: PushPorts,
@@ -86,7 +87,12 @@ async function pushAs<Answer>(
   const growing = await growingTag(push, ports);
   if (growing && 'effect' in growing) return { kind: 'refused', decision: growing };
   if (growing) return pushGrowing(push, growing, body.toString(), put, ports);
-  return push.tags.length > 0 ? pushOnce(push, put, ports) : pushAnnounced(push, put, ports);
+  if (push.tags.length === 0) return pushAnnounced(push, put, ports);
+  if (push.tags.some((tag) => mayMove(push.rules, push.operation.repository, tag)))
+    return pushMoving(push, trail, put, ports);
+  const result = await pushOnce(push, put, ports);
+  const isUnlocked = result.kind === 'refused' && (await mayBeUnlocked(push, result.decision, ports));
+  return isUnlocked ? pushMoving(push, trail, put, ports) : result;
 }
 
 /** With all that no delete may take away from it meanwhile. */

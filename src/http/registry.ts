@@ -1,21 +1,21 @@
 import { decide, tagsToLookUp } from '../core/decision.ts';
 import type { Decision } from '../core/verdict.ts';
 import { RegistryError } from '../core/errors.ts';
-import { isWrite, type DeleteTag, type Operation } from '../core/operation.ts';
+import { isWrite, type Operation } from '../core/operation.ts';
 import { parseOperation } from '../core/parse-operation.ts';
 import type { Callers, RuleSource } from '../core/ports.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import { bindToken } from '../core/token-rules.ts';
 import { authorize, type TokenService } from './authorize.ts';
 import { deleteNeeded, type DeletePorts, type Deleting } from './delete-digest.ts';
+import { deleteImmutable, type DeleteTagPorts } from './delete-tag.ts';
 import type { Exchange } from './exchange.ts';
 import { forward } from './forward.ts';
-import { lookUpHeaders, lookUpTags } from './look-up.ts';
 import { pushManifest, type PushPorts } from './push.ts';
 import { refusalError } from './refusal.ts';
 import { watch } from './watch.ts';
 
-export interface RegistryPorts extends PushPorts, DeletePorts {
+export interface RegistryPorts extends PushPorts, DeletePorts, DeleteTagPorts {
   readonly rules: RuleSource;
   readonly callers: Callers;
   readonly tokenService: TokenService;
@@ -50,8 +50,9 @@ export async function serveRegistry(received: Exchange, ports: RegistryPorts): P
       // The rules may have changed by the time its body is here.
       return pushManifest(exchange, operation, caller, () => judge().rules, ports);
     case 'deleteTag':
+      // Absent now may be present then: it is judged here, and answered here.
       if (tagsToLookUp(rules, operation).length > 0)
-        return deleteTag(exchange, operation, rules, caller, ports);
+        return deleteImmutable(exchange, operation, caller, () => judge().rules, ports);
       return deleteUnneeded(exchange, operation, caller, { decision, judge }, ports);
     case 'deleteManifest':
     case 'deleteBlob':
@@ -105,20 +106,6 @@ function deleteUnneeded(
 ): Promise<void> {
   if (decision.effect === 'allow') return forwardAllowed(exchange, operation, decision, ports);
   return deleteNeeded(exchange, operation, caller, () => judge().rules, ports);
-}
-
-async function deleteTag(
-  exchange: Exchange,
-  operation: DeleteTag,
-  rules: RuleSet,
-  caller: Caller,
-  ports: RegistryPorts,
-): Promise<void> {
-  const { facts, clock } = ports;
-  const question = { repository: operation.repository, asCaller: lookUpHeaders(exchange) };
-  const known = await lookUpTags(facts, tagsToLookUp(rules, operation), question, { rules, caller });
-  const decision = decide(rules, operation, caller, { nowMs: clock.nowMs(), tags: known });
-  return forwardAllowed(exchange, operation, decision, ports);
 }
 
 /** What cannot be told apart from a fault of ours: never a pass, and never the cause's own words. */

@@ -1,6 +1,7 @@
 import type { Operation } from '../core/operation.ts';
 import type { Digest } from '../core/reference.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
+import type { Unlock } from '../core/unlock.ts';
 import type { Stop } from '../core/verdict.ts';
 
 /** By what a request was judged. */
@@ -22,6 +23,8 @@ export interface Trail {
   pushed?: Digest;
   /** What the upstream answered to the operation itself. */
   upstreamStatus?: number;
+  /** The exception by which it was let through. */
+  unlock?: Unlock;
   /** What rules that only warn would have refused. */
   readonly warnings: Stop[];
 }

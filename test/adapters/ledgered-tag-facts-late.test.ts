@@ -120,6 +120,7 @@ t.test('what the ledger took of the time is not given to the upstream', async (t
       return Promise.resolve({ state: 'absent' });
     },
     seen: () => undefined,
+    gone: () => undefined,
   };
   const silent = { warn: () => undefined, error: () => undefined };
   const facts = new LedgeredTagFacts(asked, readsLate(new InMemoryLedger(), read), clock, silent);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { readSnapshot, fingerprintOf, writeSnapshot } from '../../src/adapters/rules-snapshot.ts';
 import { parseRules } from '../../src/config/rules.ts';
+import { compileProjectPattern } from '../../src/core/pattern.ts';
 import { immutableTags, protectedTags, repositoryRule, ruleSet } from '../fixtures/rules.ts';
 
 const long = 7_000;
@@ -45,6 +46,44 @@ t.test('what only some rules say is written and read too', (t) => {
   t.match(tagRules, [{ referrers: 'mutable', tombstone: true }, { referrers: 'mutable' }, {}]);
   t.notOk(tagRules[2] && ('referrers' in tagRules[2] || 'tombstone' in tagRules[2]), 'absent stays absent');
   t.equal(fingerprintOf(ruleSet({ tagRules })), fingerprintOf(rules));
+  t.end();
+});
+
+t.test('what a rule of the management API is, and what warns, and when, is written and read', (t) => {
+  const managed = { number: 7, project: 'a' };
+  const rules = {
+    ...ruleSet({
+      tagRules: [
+        {
+          ...immutableTags('managed-7', '^v'),
+          managed,
+          immutableAfterMs: 5_000,
+          enforcement: 'warn' as const,
+        },
+        { ...protectedTags('p', 'main', { push: 'owner' }), minimumAccessLevelForCreate: 'guest' as const },
+      ],
+    }),
+    registry: { projects: [{ number: 1, path: 'a' }], nextNumber: 8 },
+  };
+  const [made] = rules.tagRules;
+  if (made) Object.assign(made, { repositories: compileProjectPattern('a') });
+  const read = readSnapshot(
+    writeSnapshot(rules, (rule) => rule.admitsFirstPushFromMs),
+    timeOf,
+  );
+  t.match(read, {
+    registry: rules.registry,
+    tagRules: [
+      { managed, immutableAfterMs: 5_000, enforcement: 'warn' },
+      { minimumAccessLevelForCreate: 'guest' },
+    ],
+  });
+  const own = read.tagRules[0]?.repositories;
+  t.same(
+    ['a', 'A/b', 'ab'].map((repository) => own?.matches(repository)),
+    [true, true, false],
+    'all of its project, and nothing else',
+  );
   t.end();
 });
 

@@ -21,12 +21,14 @@ class Scene {
     const upstream: TagFacts = {
       lookUp: () => this.shows(),
       seen: (...told) => void this.created.push(told),
+      gone: () => undefined,
     };
     const tombstones = {
       recall: (repository: Repository, tag: Tag) =>
         this.#answer(() => this.buried.get(`${repository}:${tag}`)),
       bury: (repository: Repository, tag: Tag, digest: Digest) =>
         this.#answer(() => void this.buried.set(`${repository}:${tag}`, digest)),
+      replace: () => Promise.resolve(),
       close: () => Promise.resolve(),
     };
     const log = { warn: (fields: unknown) => void this.warnings.push(fields) };

@@ -112,6 +112,41 @@ t.test('each error, with its line, its column, its place and its mend', (t) => {
       '1:66 tag_rules[0].enforcement: must be one of deny, warn, not "never"',
     ],
     [
+      'a level for making alone',
+      'tag_rules: [{ tag_name_pattern: a, minimum_access_level_for_delete: owner, minimum_access_level_for_create: owner }]\n',
+      '1:109 tag_rules[0].minimum_access_level_for_create: needs minimum_access_level_for_push beside it, for those who may move a tag',
+    ],
+    [
+      'a level for making above that for moving',
+      'tag_rules: [{ tag_name_pattern: a, minimum_access_level_for_push: developer, minimum_access_level_for_create: owner }]\n',
+      '1:111 tag_rules[0].minimum_access_level_for_create: must not be above minimum_access_level_for_push (developer): who may move a tag may make one',
+    ],
+    [
+      'a level for making what is made once anyway',
+      `tag_rules: [{ ${immutable}, minimum_access_level_for_create: owner }]\n`,
+      '1:86 tag_rules[0].minimum_access_level_for_create: is for rules with levels: an immutable tag may be created once anyway',
+    ],
+    [
+      'immutable after no time',
+      `tag_rules: [{ ${immutable}, immutable_after: 0h }]\n`,
+      '1:70 tag_rules[0].immutable_after: must be a time as 30s, 15m, 1h or 7d, of a year at most',
+    ],
+    [
+      'immutable after centuries',
+      `tag_rules: [{ ${immutable}, immutable_after: 366d }]\n`,
+      '1:70 tag_rules[0].immutable_after: must be a time as 30s, 15m, 1h or 7d, of a year at most',
+    ],
+    [
+      'after a while, and never immutable',
+      'tag_rules: [{ tag_name_pattern: a, minimum_access_level_for_push: owner, immutable_after: 1h }]\n',
+      '1:91 tag_rules[0].immutable_after: is for rules with immutable: true; add that, or leave it out',
+    ],
+    [
+      'a name that is kept from the beginning of a tag that may move',
+      `tag_rules: [{ ${immutable}, immutable_after: 1h, tombstone: true }]\n`,
+      '1:70 tag_rules[0].immutable_after: does not go with tombstone: true; a name that is kept from the first push on cannot move',
+    ],
+    [
       'an unknown treatment of referrers',
       `tag_rules: [{ ${immutable}, referrers: append-only }]\n`,
       '1:64 tag_rules[0].referrers: must be one of append_only, immutable, mutable, not "append-only"; did you mean append_only?',
@@ -135,6 +170,11 @@ t.test('each error, with its line, its column, its place and its mend', (t) => {
       'an id of other characters',
       `tag_rules: [{ id: "a b", ${immutable} }]\n`,
       '1:19 tag_rules[0].id: an id has 1 to 63 letters, digits, ".", "_" or "-", and starts with a letter or a digit',
+    ],
+    [
+      "an id of the management API's",
+      `tag_rules: [{ id: managed-1, ${immutable} }]\n`,
+      '1:19 tag_rules[0].id: "managed-1" is an id of the rules that the management API makes; choose another',
     ],
     [
       'an id twice',

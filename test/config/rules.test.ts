@@ -174,3 +174,40 @@ t.test('whatever the text, there is an answer', (t) => {
   });
   t.end();
 });
+
+t.test('who may make a tag, when it becomes immutable, and what a rule only warns of', (t) => {
+  const { repositoryRules, tagRules } = rulesOf(`repository_rules:
+  - { repository_path_pattern: a, minimum_access_level_for_push: owner, enforcement: warn }
+tag_rules:
+  - { tag_name_pattern: a, minimum_access_level_for_create: developer, minimum_access_level_for_push: owner }
+  - { tag_name_pattern: b, immutable: true, immutable_after: 90m }
+  - { tag_name_pattern: b, immutable: true, immutable_after: 90m, enforcement: warn }
+`);
+  t.match(repositoryRules, [{ id: 'push=owner enforcement=warn in a', enforcement: 'warn' }]);
+  t.match(tagRules, [
+    { id: 'create=developer push=owner a', minimumAccessLevelForCreate: 'developer' },
+    { id: 'immutable after=5400s b', immutableAfterMs: 5_400_000 },
+    { id: 'immutable after=5400s enforcement=warn b', enforcement: 'warn' },
+  ]);
+  t.notOk(tagRules[0] && 'enforcement' in tagRules[0]);
+  const times = { '1s': 1_000, '15m': 900_000, '1h': 3_600_000, '365d': 31_536_000_000 };
+  for (const [text, ms] of Object.entries(times)) {
+    const rules = rulesOf(
+      `tag_rules: [{ tag_name_pattern: b, immutable: true, immutable_after: ${text} }]\n`,
+    );
+    t.match(rules.tagRules, [{ immutableAfterMs: ms }], text);
+  }
+  t.end();
+});
+
+t.test('a whole file that only warns', (t) => {
+  const { repositoryRules, tagRules } = rulesOf(`enforcement: warn${everything}`);
+  t.ok([...repositoryRules, ...tagRules].every(({ enforcement }) => enforcement === 'warn'));
+  t.same(
+    tagRules.map(({ id }) => id),
+    rulesOf(everything).tagRules.map(({ id }) => id),
+    'by the same names',
+  );
+  t.same(errorsOf('enforcement: warn\n'), ['1:1 needs repository_rules, tag_rules or members; [] for none']);
+  t.end();
+});

@@ -30,6 +30,7 @@ async function asked(...args: readonly [tags: string, who?: Caller]): Promise<re
       return Promise.resolve({ state: 'absent' });
     },
     seen: () => undefined,
+    gone: () => undefined,
   };
   const bound = bindToken(rules, repository, who);
   if ('effect' in bound) throw new Error('the token is refused');

@@ -2,6 +2,7 @@ import t from 'tap';
 import { digestsOf } from '../../src/adapters/digests.ts';
 import { StoreAway } from '../../src/core/ports.ts';
 import { settled } from '../fixtures/clock.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { answered, Scene } from '../fixtures/create-once.ts';
 import { immutableTags, ruleSet } from '../fixtures/rules.ts';
 
@@ -12,15 +13,17 @@ const rules = ruleSet({
 
 t.test('a name that a rule keeps is taken for good before the client is told', async (t) => {
   const scene = await Scene.open(t);
-  let end: () => void = () => undefined;
+  let end: (() => void) | undefined;
   scene.bury = () => new Promise((resolve) => (end = resolve));
   const push = scene.push('one', answered(201), { rules });
   let isOver = false;
   void push.then(() => (isOver = true));
+  // What is journalled takes its time on the disk.
+  await eventually('it is being buried', () => end !== undefined);
   await settled();
   t.equal(scene.puts, 1);
   t.notOk(isOver);
-  end();
+  end?.();
   t.match(await push, { kind: 'sent' });
   t.same(scene.buried, [`a:v1 ${one}`]);
 });

@@ -71,7 +71,7 @@ t.test('what a rule that only warns would refuse passes, and is told', async (t)
     /^299 tagwarden "would be denied: tag is immutable; flightjs\/flight:v1 is sha256:[0-9a-f]{12}\.\.\. and cannot become sha256:[0-9a-f]{12}\.\.\. \(rule releases\); use a new tag"$/,
   );
   const stored = await storedManifest(door.registry.url, repository, 'v1');
-  t.equal(stored?.digest, two.descriptor.digest, 'it was moved');
+  t.equal(stored.digest, two.descriptor.digest, 'it was moved');
   const line = {
     audit: 'warned',
     requestId: 'push-v1',
@@ -144,7 +144,14 @@ t.test('a rule that begins to deny is a new rule: pushes from before made no cla
     logs.some(({ msg, tagRules }) => /in force/.test(String(msg)) && tagRules === 3),
   );
   t.match(refusalOf(await push(door, 'v9', one)), /^429 TOOMANYREQUESTS: rule releases is new/);
-  t.match(auditOf(door), [{ audit: 'undecided', ruleIds: ['releases'], status: 429 }]);
+  t.match(auditOf(door), [
+    {
+      audit: 'rules',
+      added: ['frozen: push=owner in frozen/*', 'releases: immutable ^v', 'latest: push=owner ^latest$'],
+      removed: { length: 3 },
+    },
+    { audit: 'undecided', ruleIds: ['releases'], status: 429 },
+  ]);
 });
 
 t.test('nothing waits long for a rule that refuses nothing', async (t) => {

@@ -5,3 +5,5 @@ export { RedisManifests } from './manifests.ts';
 export { connectRedis } from './redis-store.ts';
 export { SharedRules } from './rules.ts';
 export { RedisTombstones } from './tombstones.ts';
+export { RedisBirths } from './births.ts';
+export { RedisUnlocks } from './unlocks.ts';

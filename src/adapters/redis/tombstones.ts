@@ -13,6 +13,12 @@ const bury: Script = {
   lua: `return redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])`,
 };
 
+const replace: Script = {
+  name: 'replace a tombstone',
+  lua: `if ARGV[2] == '' then return redis.call('HDEL', KEYS[1], ARGV[1]) end
+return redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])`,
+};
+
 /** The tombstones that all replicas share. */
 export class RedisTombstones implements Tombstones {
   readonly #store: SharedStore;
@@ -32,6 +38,10 @@ export class RedisTombstones implements Tombstones {
 
   async bury(repository: Repository, tag: Tag, digest: Digest): Promise<void> {
     await this.#store.runDurably(bury, [this.#keyOf(repository)], [tag, digest]);
+  }
+
+  async replace(repository: Repository, tag: Tag, digest: Digest | undefined): Promise<void> {
+    await this.#store.runDurably(replace, [this.#keyOf(repository)], [tag, digest ?? '']);
   }
 
   /** The store is not theirs. */

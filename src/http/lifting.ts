@@ -1,0 +1,89 @@
+import type { Births } from '../core/births.ts';
+import { decide } from '../core/decision.ts';
+import type { DeleteTag, PutManifest } from '../core/operation.ts';
+import type { Clock } from '../core/ports.ts';
+import type { Digest, Tag } from '../core/reference.ts';
+import { immutableRulesFor, type Caller, type RuleSet } from '../core/rule.ts';
+import { unlockFor, type Unlock, type UnlockAction, type Unlocks } from '../core/unlock.ts';
+import type { Decision, Facts, TagFact } from '../core/verdict.ts';
+import { away } from './claim-tags.ts';
+import type { Trail } from './trail.ts';
+
+export interface LiftingPorts {
+  readonly births: Births;
+  readonly unlocks: Unlocks;
+  readonly clock: Clock;
+  /** How long one write of a manifest may take: it must have ended before what lifts a rule does. */
+  readonly putDeadlineMs: number;
+}
+
+/** A write to one tag, by the rules of one moment. */
+export interface TagWrite {
+  readonly rules: RuleSet;
+  readonly operation: PutManifest | DeleteTag;
+  readonly caller: Caller;
+  readonly tag: Tag;
+  /** What is pushed. */
+  readonly digest?: Digest;
+}
+
+/** What a tag is, and what lifts rules off it. */
+export interface Lifting {
+  readonly fact: TagFact;
+  readonly bornMs?: number;
+  readonly unlock?: Unlock;
+}
+
+/** Whether a rule for the tag begins some time after its first push. */
+export function hasAge({ rules, operation, tag }: TagWrite): boolean {
+  const immutable = immutableRulesFor(rules, operation.repository, tag);
+  return immutable.some((rule) => rule.immutableAfterMs !== undefined);
+}
+
+/** Where the store is away nothing is lifted: an exception that nobody can find is none. */
+export async function findLifting(
+  write: TagWrite,
+  fact: TagFact,
+  { births, unlocks }: LiftingPorts,
+): Promise<Lifting> {
+  const { rules, operation, tag } = write;
+  if (immutableRulesFor(rules, operation.repository, tag).length === 0) return { fact };
+  const [bornMs, unlock] = await Promise.all([
+    hasAge(write) ? births.recall(operation.repository, tag).catch(away) : undefined,
+    unlockOf(write, unlocks),
+  ]);
+  return { fact, ...(typeof bornMs === 'number' && { bornMs }), ...(unlock && { unlock }) };
+}
+
+/** The unlock that is for a write; none where nobody can say. */
+export async function unlockOf(write: TagWrite, unlocks: Unlocks): Promise<Unlock | undefined> {
+  const { operation, tag, caller } = write;
+  const action: UnlockAction = operation.kind === 'putManifest' ? 'push' : 'delete';
+  const all = await unlocks.all().catch(away);
+  if (all === 'away') return undefined;
+  return unlockFor(all, { repository: operation.repository, tag, action, caller });
+}
+
+/** As of now: what lifts a rule may have ended since it was found. */
+export function decideLifted(
+  { rules, operation, caller, tag, digest }: TagWrite,
+  { fact, bornMs, unlock }: Lifting,
+  { clock, putDeadlineMs }: LiftingPorts,
+): Decision {
+  const nowMs = clock.nowMs();
+  const facts: Facts = {
+    ...{ nowMs, tags: new Map([[tag, fact]]), endsMs: nowMs + putDeadlineMs },
+    ...(digest !== undefined && { pushed: digest }),
+    ...(bornMs !== undefined && { bornMs: new Map([[tag, bornMs]]) }),
+    ...(unlock && { unlockedUntilMs: new Map([[tag, unlock.untilMs]]) }),
+  };
+  return decide(rules, operation, caller, facts);
+}
+
+/** What the tag was, and the unlock by which the write passes, if it would not pass without. */
+export function trace(trail: Trail, write: TagWrite, lifting: Lifting, ports: LiftingPorts): void {
+  const { fact, bornMs, unlock } = lifting;
+  if (fact.state === 'present') trail.before = fact.digest;
+  const without = { fact, ...(bornMs !== undefined && { bornMs }) };
+  if (unlock && decideLifted(write, without, ports).effect !== 'allow') trail.unlock = unlock;
+}
