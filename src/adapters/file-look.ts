@@ -40,6 +40,11 @@ async function lookInto(file: FileHandle, sizeLimitBytes: number, known?: Look):
   return { inode, stamp, text: new TextDecoder('utf-8', { fatal: true }).decode(await file.readFile()) };
 }
 
+/** Whether there was nothing at all. */
+export function isAbsent(look: Look): boolean {
+  return 'failure' in look && look.failure.startsWith('ENOENT:');
+}
+
 export function isSame(one: Look, other: Look): boolean {
   if ('text' in one) return 'text' in other && one.text === other.text;
   return 'failure' in other && one.failure === other.failure;

@@ -3,7 +3,15 @@ import type { Clock, RuleSource } from '../core/ports.ts';
 import type { RuleSet } from '../core/rule.ts';
 import { steadyClock } from './clock.ts';
 import type { ImmutabilitySwitch } from './immutability-switch.ts';
-import { countsOf, inForceAfter, tellInForce, type InForce } from './rules-in-force.ts';
+import { besideFile, type ManagedRulesFile } from './managed-rules-file.ts';
+import {
+  changeBetween,
+  countsOf,
+  inForceAfter,
+  tellInForce,
+  type InForce,
+  type RulesChange,
+} from './rules-in-force.ts';
 import { RulesWatch } from './rules-watch.ts';
 
 export interface RulesFileOptions {
@@ -14,6 +22,10 @@ export interface RulesFileOptions {
   readonly settledAfterMs: number;
   /** The switch as it is at the start: without it immutable rules do not count. */
   readonly immutabilityEnabled: boolean;
+  /** Hears of other rules than before; absent: nobody does. */
+  readonly onChange?: (change: RulesChange) => void;
+  /** What counts beside the file; absent: nothing does. */
+  readonly managed?: Pick<ManagedRulesFile, 'rules' | 'onChange' | 'failedReloads'>;
 }
 
 /** The rules of a process that shares them with nobody: a change to the file is in force within a second. */
@@ -37,11 +49,13 @@ export class RulesFile implements RuleSource, ImmutabilitySwitch {
     this.#clock = clock;
     this.#watch = watch;
     const position = { isEnabled: options.immutabilityEnabled, admitsFirstPushFromMs: 0 };
-    this.#inForce = inForceAfter(undefined, { rules: watch.rules, switch: position }, 0);
+    this.#inForce = inForceAfter(undefined, { rules: this.#rules(), switch: position }, 0);
     this.#tell();
-    watch.onChange((rules) => {
-      this.#putInForce({ rules, switch: this.#inForce.switch });
-    });
+    const hear = (): void => {
+      this.#putInForce({ rules: this.#rules(), switch: this.#inForce.switch });
+    };
+    watch.onChange(hear);
+    options.managed?.onChange(hear);
   }
 
   current(): RuleSet {
@@ -56,9 +70,9 @@ export class RulesFile implements RuleSource, ImmutabilitySwitch {
     return countsOf(this.current());
   }
 
-  /** How often what the file had become could not be taken. */
+  /** How often what a file had become could not be taken. */
   get failedReloads(): number {
-    return this.#watch.failedReloads;
+    return this.#watch.failedReloads + (this.#options.managed?.failedReloads ?? 0);
   }
 
   switchImmutability(isEnabled: boolean): Promise<void> {
@@ -72,9 +86,16 @@ export class RulesFile implements RuleSource, ImmutabilitySwitch {
     this.#watch.close();
   }
 
+  #rules(): RuleSet {
+    return besideFile(this.#watch.rules, this.#options.managed?.rules);
+  }
+
   #putInForce(next: Pick<InForce, 'rules' | 'switch'>): void {
-    this.#inForce = inForceAfter(this.#inForce, next, this.#clock.nowMs() + this.#options.settledAfterMs);
+    const before = this.#inForce;
+    this.#inForce = inForceAfter(before, next, this.#clock.nowMs() + this.#options.settledAfterMs);
     this.#tell();
+    const change = changeBetween(before, this.#inForce);
+    if (change) this.#options.onChange?.(change);
   }
 
   #tell(): void {

@@ -1,5 +1,6 @@
 import type { BaseLogger } from 'pino';
 import type { RepositoryRule, RuleSet, TagRule } from '../core/rule.ts';
+import { contentOf } from '../config/rule-content.ts';
 import { withFirstPushTimes } from './rules-change.ts';
 
 /** The switch `immutability.enabled`. */
@@ -86,4 +87,39 @@ export function tellInForce(
 ): void {
   log.info({ ...source, ...countsOf(effective) }, 'rules in force');
   if (!position.isEnabled) log.warn('immutable rules do not count: immutability.enabled is false');
+}
+
+/** Other rules than before are in force, whoever changed them. */
+export interface RulesChange {
+  readonly rulesVersion: string;
+  readonly rulesVersionBefore: string;
+  /** As `id: what it says`, the first hundred of each. */
+  readonly added: readonly string[];
+  readonly removed: readonly string[];
+  /** The switch, where it was thrown. */
+  readonly immutability?: 'on' | 'off';
+}
+
+/** Undefined where nothing is another than it was. */
+export function changeBetween(before: InForce | undefined, after: InForce): RulesChange | undefined {
+  if (!before) return undefined;
+  const [was, is] = [saidBy(before), saidBy(after)];
+  const isThrown = before.switch.isEnabled !== after.switch.isEnabled;
+  const added = [...is].filter((said) => !was.has(said));
+  const removed = [...was].filter((said) => !is.has(said));
+  if (!isThrown && added.length + removed.length === 0) return undefined;
+  return {
+    rulesVersion: after.effective.version,
+    rulesVersionBefore: before.effective.version,
+    added: added.slice(0, toldLimit),
+    removed: removed.slice(0, toldLimit),
+    ...(isThrown && { immutability: after.switch.isEnabled ? 'on' : 'off' }),
+  };
+}
+
+const toldLimit = 100;
+
+function saidBy({ rules: { repositoryRules, tagRules, members } }: InForce): ReadonlySet<string> {
+  const rules = [...repositoryRules, ...tagRules].map((rule) => `${rule.id}: ${contentOf(rule)}`);
+  return new Set([...rules, ...members.map((member) => `member: ${contentOf(member)}`)]);
 }

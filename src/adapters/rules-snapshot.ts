@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isAccessLevel, type AccessLevel, type MinimumAccessLevel } from '../core/access-level.ts';
+import { withoutManaged } from '../core/managed-rules.ts';
 import {
   checkedTagPattern,
   compileRepositoryPattern,
@@ -14,6 +15,7 @@ import {
   type ImmutableTagRule,
   type ManagedRegistry,
   type Member,
+  type ProtectedTagRule,
   type ReferrersTreatment,
   type RepositoryRule,
   type RuleSet,
@@ -64,11 +66,11 @@ function isPattern(value: unknown): value is Pattern {
 
 const fingerprints = new WeakMap<RuleSet, string>();
 
-/** Of two rule sets that say the same it is the same, whatever their versions and their times. */
+/** Of two files that say the same it is the same, whatever their versions, their times, and what is managed beside them. */
 export function fingerprintOf(rules: RuleSet): string {
   const known = fingerprints.get(rules);
   if (known !== undefined) return known;
-  const words = writeSnapshot(rules, () => undefined);
+  const words = writeSnapshot(withoutManaged(rules), () => undefined);
   const fingerprint = createHash('sha256').update(words).digest('hex');
   fingerprints.set(rules, fingerprint);
   return fingerprint;
@@ -118,11 +120,12 @@ const projectNames = new Set(['number', 'path']);
 const managedNames = new Set(['number', 'project']);
 const rulingNames = ['id', 'enforcement', 'managed'] as const;
 const levelNames = ['minimumAccessLevelForPush', 'minimumAccessLevelForDelete'] as const;
-const immutableNames = ['admitsFirstPushFromMs', 'tombstone'] as const;
+const immutableNames = ['admitsFirstPushFromMs', 'immutableAfterMs', 'tombstone'] as const;
+const createName = 'minimumAccessLevelForCreate';
 const repositoryRuleNames = new Set([...rulingNames, 'repositories', ...levelNames]);
 const tagRuleNames = new Set([
   ...[...rulingNames, 'kind', 'repositories', 'tags', 'excludedTags', 'referrers', ...immutableNames],
-  ...levelNames,
+  ...[...levelNames, createName],
 ]);
 const memberNames = new Set(['subject', 'group', 'repositories', 'accessLevel']);
 
@@ -147,11 +150,17 @@ function readTagRule(spec: Spec, { tagPattern, timeOf }: Readers): TagRule {
   };
   const kind = spec.text('kind');
   if (kind === 'protected' && !immutableNames.some((name) => spec.has(name)))
-    return { kind, ...selection, ...readLevels(spec) };
-  if (kind !== 'immutable' || levelNames.some((name) => spec.has(name))) throw spec.refused('kind');
+    return { kind, ...selection, ...readLevels(spec), ...readCreateLevel(spec) };
+  if (kind !== 'immutable' || [...levelNames, createName].some((name) => spec.has(name)))
+    throw spec.refused('kind');
   const toldMs = spec.has('admitsFirstPushFromMs') ? spec.number('admitsFirstPushFromMs') : undefined;
   const tombstone = spec.has('tombstone') && spec.true('tombstone');
-  return { kind, ...selection, admitsFirstPushFromMs: timeOf(toldMs), ...(tombstone && { tombstone }) };
+  const afterMs = spec.has('immutableAfterMs') ? spec.number('immutableAfterMs') : undefined;
+  return {
+    ...{ kind, ...selection, admitsFirstPushFromMs: timeOf(toldMs) },
+    ...(afterMs !== undefined && { immutableAfterMs: afterMs }),
+    ...(tombstone && { tombstone }),
+  };
 }
 
 function readRuling(spec: Spec): Pick<TagRule, (typeof rulingNames)[number]> {
@@ -189,6 +198,11 @@ function readLevels(spec: Spec): Levels {
     ...(push && { minimumAccessLevelForPush: push }),
     ...(deletion && { minimumAccessLevelForDelete: deletion }),
   };
+}
+
+function readCreateLevel(spec: Spec): Pick<ProtectedTagRule, typeof createName> {
+  const create = spec.parseIfGiven(createName, minimumAccessLevel);
+  return create ? { minimumAccessLevelForCreate: create } : {};
 }
 
 function accessLevel(text: string): AccessLevel {

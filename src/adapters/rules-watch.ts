@@ -4,7 +4,7 @@ import type { RuleSet } from '../core/rule.ts';
 import { Invalid } from '../config/complaints.ts';
 import { readText } from '../config/files.ts';
 import { parseRules, rulesSizeLimitBytes, type ParsedRules } from '../config/rules.ts';
-import { lookAt, type Look } from './file-look.ts';
+import { isAbsent, lookAt, type Look } from './file-look.ts';
 import { FileWatch, type Candidate } from './file-watch.ts';
 import { parseRulesAside } from './rules-parser.ts';
 import { loosens, signOfUnfinishedWrite } from './rules-change.ts';
@@ -13,6 +13,10 @@ export interface RulesWatchOptions {
   readonly path: string;
   readonly log: Pick<BaseLogger, 'info' | 'warn' | 'error'>;
   readonly clock: Clock;
+  /** Absent: as an operator's own rules file is read. Never rejects. */
+  readonly parse?: (text: string) => Promise<ParsedRules>;
+  /** What counts where there is no file at the start; absent: then it is refused. */
+  readonly withoutFile?: RuleSet;
 }
 
 /** Still within a second: four looks after the first. */
@@ -49,10 +53,12 @@ export class RulesWatch {
    * @throws RulesRefused
    */
   static async open(options: RulesWatchOptions): Promise<RulesWatch> {
-    const { path } = options;
+    const { path, parse = parseRulesAside, withoutFile } = options;
     const look = await lookAt(path, rulesSizeLimitBytes);
+    if (withoutFile && isAbsent(look))
+      return new RulesWatch(options, look, { text: undefined, rules: withoutFile });
     if ('failure' in look) throw new RulesRefused(`${path}: ${look.failure}`);
-    const parsed = await parseRulesAside(look.text);
+    const parsed = await parse(look.text);
     if ('errors' in parsed) throw new RulesRefused(located(path, parsed.errors).join('\n'));
     return new RulesWatch(options, look, { text: look.text, rules: parsed.rules });
   }
@@ -74,9 +80,19 @@ export class RulesWatch {
     return this.#taken.rules;
   }
 
+  /** What the file said then; undefined as long as there was none. */
+  get text(): string | undefined {
+    return this.#taken.text;
+  }
+
   /** How often what the file had become could not be taken. */
   get failedReloads(): number {
     return this.#failedReloads;
+  }
+
+  /** Counts from now on, as whoever has just written it to the file knows; the hearer is not told. */
+  take(text: string, rules: RuleSet): void {
+    this.#taken = { text, rules };
   }
 
   /** Tells one hearer of each change. */
@@ -92,13 +108,16 @@ export class RulesWatch {
   async #judge({ look, looks, isReplacement }: Candidate): Promise<boolean> {
     const { path, log } = this.#options;
     if ('failure' in look) return this.#refuse([`${path}: ${look.failure}`]);
-    const { text, rules: before } = this.#taken;
-    if (look.text === text) {
+    const taken = this.#taken;
+    const { text = '', rules: before } = taken;
+    if (look.text === taken.text) {
       log.info({ path, version: before.version }, 'the rules file is what was taken last');
       return true;
     }
     const outcome = await this.#parse(look.text);
     if (this.#isClosed) return true;
+    // Meanwhile the file was written by ourselves: it is looked at again.
+    if (this.#taken !== taken) return false;
     if ('errors' in outcome) return this.#refuse(located(path, outcome.errors));
     if (loosens(before, outcome.rules)) {
       const sign = isReplacement ? undefined : signOfUnfinishedWrite(text, look.text);
@@ -111,7 +130,8 @@ export class RulesWatch {
   }
 
   async #parse(text: string): Promise<ParsedRules> {
-    if (this.#parsed?.text !== text) this.#parsed = { text, outcome: await parseRulesAside(text) };
+    const { parse = parseRulesAside } = this.#options;
+    if (this.#parsed?.text !== text) this.#parsed = { text, outcome: await parse(text) };
     return this.#parsed.outcome;
   }
 
@@ -126,7 +146,7 @@ export class RulesWatch {
 const unfinishedMend = 'if rules shall go, end the file with a line "...", or replace it by a rename';
 
 interface Taken {
-  readonly text: string;
+  readonly text: string | undefined;
   readonly rules: RuleSet;
 }
 
@@ -137,9 +157,9 @@ export function checkRulesFile(path: string): readonly string[] {
 }
 
 /** What a rules file says now, or every error of it, each with its place. */
-export function readRulesFile(path: string): ParsedRules {
+export function readRulesFile(path: string, parse = parseRules): ParsedRules {
   try {
-    const parsed = parseRules(readText(path));
+    const parsed = parse(readText(path));
     return 'errors' in parsed ? { errors: located(path, parsed.errors) } : parsed;
   } catch (error) {
     if (error instanceof Invalid) return { errors: [error.message] };
@@ -147,6 +167,6 @@ export function readRulesFile(path: string): ParsedRules {
   }
 }
 
-function located(path: string, errors: readonly string[]): readonly string[] {
+export function located(path: string, errors: readonly string[]): readonly string[] {
   return errors.map((error) => `${path}:${error}`);
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readCatalog, whyAway } from '../adapters/catalog.ts';
 import { steadyClock } from '../adapters/clock.ts';
+import { readRulesFiles } from '../adapters/managed-rules-file.ts';
 import { PatientReader } from '../adapters/patient-reader.ts';
 import { walkRepository } from '../adapters/repository-walk.ts';
 import { inForceAfter } from '../adapters/rules-in-force.ts';
@@ -51,7 +52,8 @@ export async function scan(around: ScanSurroundings): Promise<number> {
   if ('errors' in loaded) return fail(around, errors, 1);
   const { config } = loaded;
   // INVARIANT: without Redis it is required.
-  const parsed = readRulesFile(config.rules.file ?? '');
+  const file = config.rules.file ?? '';
+  const parsed = config.redis ? readRulesFile(file) : readRulesFiles(file, config.rules.managedFile);
   const credentials = await scanCredentials(config).catch((error: unknown) => ({
     error: error instanceof Error ? error.message : String(error),
   }));

@@ -1,17 +1,23 @@
 import type { Logger } from 'pino';
+import { BirthsFile } from '../adapters/births-file.ts';
 import { ClaimsJournal } from '../adapters/claims-journal.ts';
 import { InMemoryClaims } from '../adapters/claims-memory.ts';
 import { lockFile } from '../adapters/file-lock.ts';
 import type { ImmutabilitySwitch } from '../adapters/immutability-switch.ts';
+import { ManagedRulesFile } from '../adapters/managed-rules-file.ts';
 import { RulesFile } from '../adapters/rules-file.ts';
 import { TombstonesFile } from '../adapters/tombstones-file.ts';
+import { InMemoryUnlocks } from '../adapters/unlocks-memory.ts';
+import type { RulesChange } from '../adapters/rules-in-force.ts';
 import type { ManifestStore } from '../adapters/manifest-cache.ts';
 import { wallClock } from '../adapters/clock.ts';
 import type { Config } from '../config/config.ts';
 import type { RedisConfig } from '../config/redis.ts';
+import type { Births } from '../core/births.ts';
 import type { ClaimLifetimes } from '../core/claim.ts';
 import type { ClaimStore, Clock, Ledger, RuleSource, Tombstones } from '../core/ports.ts';
 import type { ManagedRules } from '../core/managed-rules.ts';
+import type { Unlocks } from '../core/unlock.ts';
 import type { Ending } from './ending.ts';
 
 /** What one process keeps to itself, and what replicas share. */
@@ -20,6 +26,8 @@ export interface Store {
   readonly claims: ClaimStore;
   readonly ledger: Ledger;
   readonly tombstones: Tombstones;
+  readonly births: Births;
+  readonly unlocks: Unlocks;
   /** What replicas have parsed; absent: each process keeps that to itself. */
   readonly manifests?: ManifestStore;
   /** Absent: nothing keeps the rules of the management API. */
@@ -32,6 +40,8 @@ interface Surroundings {
   readonly clock: Clock;
   readonly log: Logger;
   readonly ending: Ending;
+  /** Hears of other rules than before. */
+  readonly onRules: (change: RulesChange) => void;
 }
 
 /** @throws RulesRefused, and Error of node:fs where a file cannot be had */
@@ -44,14 +54,20 @@ export function openStore(config: Config, lifetimes: ClaimLifetimes, around: Sur
 async function openOwnStore(
   config: Config,
   lifetimes: ClaimLifetimes,
-  { clock, log, ending }: Surroundings,
+  { clock, log, ending, onRules }: Surroundings,
 ): Promise<Store> {
+  const { managedFile } = config.rules;
+  ending.add(await lockFile(managedFile, 'rules.managed_file'));
+  const managed = await ManagedRulesFile.open({ path: managedFile, log, clock });
+  ending.add(() => managed.close());
   const rules = await RulesFile.open({
     // INVARIANT: without redis.url it is required.
     path: config.rules.file ?? '',
     ...{ log, clock },
     settledAfterMs: lifetimes.ttlMs,
     immutabilityEnabled: config.immutability.enabled,
+    onChange: onRules,
+    managed,
   });
   ending.add(() => {
     rules.close();
@@ -65,8 +81,21 @@ async function openOwnStore(
   ending.add(await lockFile(tombstoneFile, 'immutability.tombstone_file'));
   const tombstones = await TombstonesFile.open(tombstoneFile);
   ending.add(() => tombstones.close());
+  const { birthFile } = config.immutability;
+  ending.add(await lockFile(birthFile, 'immutability.birth_file'));
+  const births = await BirthsFile.open(birthFile, clock);
+  ending.add(() => births.close());
   const { InMemoryLedger } = await import('../adapters/ledger-memory.ts');
-  return { rules, claims, ledger: new InMemoryLedger(), tombstones, notes: () => ({}) };
+  return {
+    rules,
+    claims,
+    managed,
+    ledger: new InMemoryLedger(),
+    tombstones,
+    births,
+    unlocks: new InMemoryUnlocks(clock),
+    notes: () => ({}),
+  };
 }
 
 /** ioredis is loaded only where it is needed. */
@@ -74,10 +103,18 @@ async function openSharedStore(
   config: Config,
   redis: RedisConfig,
   lifetimes: ClaimLifetimes,
-  { clock, log, ending }: Surroundings,
+  { clock, log, ending, onRules }: Surroundings,
 ): Promise<Store> {
-  const { connectRedis, SharedRules, RedisClaims, RedisLedger, RedisManifests, RedisTombstones } =
-    await import('../adapters/redis/all.ts');
+  const {
+    connectRedis,
+    SharedRules,
+    RedisClaims,
+    RedisLedger,
+    RedisManifests,
+    RedisTombstones,
+    RedisBirths,
+    RedisUnlocks,
+  } = await import('../adapters/redis/all.ts');
   const store = await connectRedis(redis, log);
   ending.add(() => store.close());
   const rules = await SharedRules.open({
@@ -86,6 +123,7 @@ async function openSharedStore(
     settledAfterMs: lifetimes.ttlMs,
     maxAgeMs: config.rules.maxAgeSeconds * 1000,
     immutabilityEnabled: config.immutability.enabled,
+    onChange: onRules,
   });
   ending.add(() => {
     rules.close();
@@ -100,9 +138,11 @@ async function openSharedStore(
     return { redis: isUp ? (claims.doubt() ?? 'ok') : `away for ${seconds} s` };
   };
   return {
-    ...{ rules, claims, notes },
+    ...{ rules, managed: rules, claims, notes },
     ledger: new RedisLedger(store, clock),
     tombstones: new RedisTombstones(store),
+    births: new RedisBirths(store, clock),
+    unlocks: new RedisUnlocks(store, clock),
     manifests: new RedisManifests(store),
   };
 }

@@ -20,6 +20,8 @@ export interface RedisConfig {
 export interface RulesConfig {
   /** Undefined on a replica that follows what another one publishes. */
   readonly file: string | undefined;
+  /** Without Redis: what the management API makes. */
+  readonly managedFile: string;
   /** Whether the file is what all replicas follow. */
   readonly publish: boolean;
   /** How long rules from Redis stay in force while it is away. */
@@ -46,6 +48,7 @@ export function arrangeRedis(values: Values): RedisConfig | undefined {
 export function arrangeRules(values: Values): RulesConfig {
   return {
     file: values['rules.file'],
+    managedFile: values['rules.managed_file'],
     publish: values['rules.publish'],
     maxAgeSeconds: values['rules.max_age_seconds'],
   };

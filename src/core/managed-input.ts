@@ -5,6 +5,7 @@ import {
   compileTagPattern,
   compileWithin,
   PatternError,
+  repositoryPatternLengthLimit,
   type Pattern,
 } from './pattern.ts';
 import type { Managed } from './rule.ts';
@@ -39,7 +40,8 @@ export interface TagRuleInput {
 
 export type Levels = Pick<RepositoryRuleInput, 'minimumAccessLevelForPush' | 'minimumAccessLevelForDelete'>;
 
-const managedLevels: readonly MinimumAccessLevel[] = ['maintainer', 'owner', 'admin', 'no_access'];
+/** Those that GitLab's rules know. */
+export const managedLevels: readonly MinimumAccessLevel[] = ['maintainer', 'owner', 'admin', 'no_access'];
 
 /** Only what is given; levels that GitLab's rules do not know are an error. */
 function checkedLevels(levels: Levels, messages: string[]) {
@@ -81,20 +83,18 @@ export function repositoryRuleOf(
 }
 
 function repositoryPattern(source: string, project: string, messages: string[]): Pattern | undefined {
-  if (source === '') {
-    messages.push("Repository path pattern can't be blank");
-    return undefined;
-  }
-  if (source.length > 255) {
-    messages.push('Repository path pattern is too long (maximum is 255 characters)');
-    return undefined;
+  const isTooLong = source.length > repositoryPatternLengthLimit;
+  if (source === '') messages.push("Repository path pattern can't be blank");
+  if (isTooLong) {
+    messages.push(
+      `Repository path pattern is too long (maximum is ${repositoryPatternLengthLimit} characters)`,
+    );
   }
   const pattern = compiled((text) => compileWithin(project, text), source);
-  if (!pattern) {
+  if (!pattern && !isTooLong) {
     messages.push(
       'Repository path pattern should be a valid container repository path with optional wildcard characters.',
     );
-    return undefined;
   }
   if (!source.toLowerCase().startsWith(project))
     messages.push("Repository path pattern should start with the project's full path");
@@ -143,9 +143,14 @@ function tagPattern(source: string, messages: string[]): Pattern | undefined {
     messages.push('Tag name pattern is too long (maximum is 100 characters)');
     return undefined;
   }
-  const pattern = compiled(compileTagPattern, source);
-  if (!pattern) messages.push('Tag name pattern not valid RE2 syntax');
-  return pattern;
+  try {
+    return compileTagPattern(source);
+  } catch (error) {
+    if (!(error instanceof PatternError)) throw error;
+    const reason = error.message.replace(/^error parsing regexp: /, '').replaceAll('`', '');
+    messages.push(`Tag name pattern not valid RE2 syntax: ${reason}`);
+    return undefined;
+  }
 }
 
 function rulingOf(managed: Managed, { enforcement }: Pick<TagRuleInput, 'enforcement'>) {

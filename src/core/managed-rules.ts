@@ -65,11 +65,21 @@ export function managedStateOf({ repositoryRules, tagRules, registry }: RuleSet)
 /** The rules of others, and beside them these. */
 export function withManaged(rules: RuleSet, state: ManagedState): RuleSet {
   const { projects, nextNumber, repositoryRules, tagRules } = state;
+  const others = withoutManaged(rules);
   return {
-    ...rules,
-    repositoryRules: [...rules.repositoryRules.filter((rule) => !isManaged(rule)), ...repositoryRules],
-    tagRules: [...rules.tagRules.filter((rule) => !isManaged(rule)), ...tagRules],
-    ...(projects.length > 0 && { registry: { projects, nextNumber } }),
+    ...others,
+    repositoryRules: [...others.repositoryRules, ...repositoryRules],
+    tagRules: [...others.tagRules, ...tagRules],
+    ...((projects.length > 0 || nextNumber > 1) && { registry: { projects, nextNumber } }),
+  };
+}
+
+/** What an operator's own file says of these rules. */
+export function withoutManaged({ version, repositoryRules, tagRules, members }: RuleSet): RuleSet {
+  return {
+    ...{ version, members },
+    repositoryRules: repositoryRules.filter((rule) => !isManaged(rule)),
+    tagRules: tagRules.filter((rule) => !isManaged(rule)),
   };
 }
 

@@ -21,7 +21,7 @@ export class PatternError extends Error {
   override readonly name = 'PatternError';
 }
 
-const repositoryPatternLengthLimit = 255;
+export const repositoryPatternLengthLimit = 255;
 const tagPatternLengthLimit = 1000;
 const repositoryPatternGrammar = /^[A-Za-z0-9*](?:[A-Za-z0-9._:*-]|\/(?!\/|$))*$/;
 

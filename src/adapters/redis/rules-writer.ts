@@ -3,7 +3,6 @@ import type { Clock } from '../../core/ports.ts';
 import type { RuleSet } from '../../core/rule.ts';
 import { fingerprintOf } from '../rules-snapshot.ts';
 import type { RulesWatch } from '../rules-watch.ts';
-import type { Seen } from './rules-reader.ts';
 
 /** Before it is tried to mend a store again, which loses what it was given. */
 const restoreEveryMs = 5_000;
@@ -41,20 +40,20 @@ export class RulesWriter {
     if (this.#wanted === rules) this.#wanted = undefined;
   }
 
-  /** Whether what is in force is to be published again. */
-  restores({ found: { state } }: Seen, hasFallenBack: boolean): boolean {
-    const isLost = state === 'empty' || state === 'damaged' || hasFallenBack;
-    return isLost && this.#clock.nowMs() - this.#restoredMs >= restoreEveryMs;
+  /** Whether what was lost is to be published again now. */
+  get mayRestore(): boolean {
+    return this.#clock.nowMs() - this.#restoredMs >= restoreEveryMs;
   }
 
-  restored(revision: number): void {
+  restored(): void {
     this.#restoredMs = this.#clock.nowMs();
-    this.#log.warn({ revision }, 'redis has lost the rules; they were published again');
   }
 
   /** Not a reason to publish again: two writers would never come to an end. */
-  warnOfOthers(rules: RuleSet, revision: number): void {
-    if (fingerprintOf(rules) !== fingerprintOf(this.#file.rules))
+  warnOfOthers(before: RuleSet | undefined, rules: RuleSet, revision: number): void {
+    const fingerprint = fingerprintOf(rules);
+    if (before && fingerprint === fingerprintOf(before)) return;
+    if (fingerprint !== fingerprintOf(this.#file.rules))
       this.#log.warn({ revision }, 'somebody else published other rules than those of our file');
   }
 

@@ -1,29 +1,34 @@
-import type { BaseLogger } from 'pino';
+import {
+  managedStateOf,
+  withManaged,
+  type ManagedRules,
+  type ManagedState,
+} from '../../core/managed-rules.ts';
 import { StoreAway, type Clock, type RuleSource } from '../../core/ports.ts';
 import { noRules, type RuleSet } from '../../core/rule.ts';
 import type { ImmutabilitySwitch } from '../immutability-switch.ts';
-import { inForceAfter, tellInForce, type InForce, type SwitchState } from '../rules-in-force.ts';
-import { fingerprintOf } from '../rules-snapshot.ts';
+import {
+  changeBetween,
+  inForceAfter,
+  tellInForce,
+  type InForce,
+  type SwitchState,
+} from '../rules-in-force.ts';
 import { RulesWatch } from '../rules-watch.ts';
+import {
+  changeable,
+  hasFile,
+  isBegunAnew,
+  isBehind,
+  lastPublished,
+  lostRules,
+  type HeldRules,
+} from './rules-held.ts';
 import { Rounds } from './rounds.ts';
 import { RulesReader, type Seen } from './rules-reader.ts';
 import { RulesRecord, type RulesLook } from './rules-record.ts';
 import { RulesWriter } from './rules-writer.ts';
-import type { SharedStore } from './store.ts';
-
-export interface SharedRulesOptions {
-  readonly store: SharedStore;
-  /** The file of a writer, which all replicas follow; undefined for a replica that only follows. */
-  readonly file: string | undefined;
-  readonly log: Pick<BaseLogger, 'info' | 'warn' | 'error'>;
-  readonly clock: Clock;
-  /** How long a write that was judged under other rules may still be on its way. */
-  readonly settledAfterMs: number;
-  /** How long rules stay in force where nobody can say whether they still are, at a replica that only follows. */
-  readonly maxAgeMs: number;
-  /** The switch, for a store that has no position of its own. */
-  readonly immutabilityEnabled: boolean;
-}
+import type { SharedRulesOptions } from './rules-options.ts';
 
 /** What the store has from here on. */
 export interface Published {
@@ -39,15 +44,22 @@ const adoptionMs = 1_000;
 const jitterMs = 20;
 /** How long a state must last that is likely to mend itself: a failover, or what another replica is about to repair. */
 const patienceMs = 5_000;
+/** Without a writer the others restore what the store has lost, if a writer had done so by then. */
+const writerMs = 1_000;
+/** By then somebody has restored what a store had that seems to be new. */
+const newStoreMs = 1_500;
 /** How many other publications may come between. */
 const attemptLimit = 5;
+/** The same for a change, which is made over whatever came between. */
+const changeAttemptLimit = 100;
 
 /**
  * The rules that replicas share. Each replica holds all of them in memory, and swaps them at once when the record in the
  * store has changed: it is told so, and asks four times a second. What cannot be read, or is not there, changes nothing.
  *
  * A writer publishes its file at the start, when the file changes, and what was in force when the store has lost it;
- * not because another writer has published something else.
+ * not because another writer has published something else. What is managed stays beside the file in the one record: any
+ * replica changes it, over what was published last, and where there is no writer any replica restores it.
  *
  * **When the store falls back** (a failover that lost the last publication, or a former primary that still answers) its
  * revision is lower than the one in force, of the same lineage. Going back at once would turn rules to and fro for as
@@ -58,7 +70,7 @@ const attemptLimit = 5;
  * The first push that a rule admits waits by the clock of the store, so that it is the same moment on every replica, and
  * one that starts later knows it too; and on each replica for its own writes from before.
  */
-export class SharedRules implements RuleSource, ImmutabilitySwitch {
+export class SharedRules implements RuleSource, ImmutabilitySwitch, ManagedRules {
   readonly #options: SharedRulesOptions;
   readonly #clock: Clock;
   readonly #record: RulesRecord;
@@ -120,8 +132,8 @@ export class SharedRules implements RuleSource, ImmutabilitySwitch {
   }
 
   /**
-   * Makes these the rules of all replicas, each within a second from when this resolves; here they are in force already.
-   * What they say counts: their version and their times are given to them.
+   * Makes these the rules of all replicas, beside those that are managed; each within a second from when this resolves,
+   * here they are in force already. What they say counts: their version and their times are given to them.
    * @throws StoreAway also where they may have been published
    */
   async publish(rules: RuleSet): Promise<Published> {
@@ -136,6 +148,14 @@ export class SharedRules implements RuleSource, ImmutabilitySwitch {
       await this.#record.switchImmutability(isEnabled, firstPushWaitMs(this.#options.settledAfterMs));
       await this.#reconcile(this.#writer?.wanted);
     });
+  }
+
+  state(): Promise<ManagedState> {
+    return this.#rounds.inTurn(async () => managedStateOf(changeable(this.#held, await this.#reader.look())));
+  }
+
+  change(edit: (state: ManagedState) => ManagedState): Promise<ManagedState> {
+    return this.#rounds.inTurn(() => this.#change(edit));
   }
 
   /** The store stays open: others use it too. */
@@ -172,45 +192,78 @@ export class SharedRules implements RuleSource, ImmutabilitySwitch {
         if (!seen.look.switch) await this.#record.setDefaultSwitch(this.#position().isEnabled);
         return seen.look;
       }
-      const revision = await this.#publish(offer, seen);
-      if (revision === undefined) continue;
-      this.#ownRevision = revision;
-      if (!wanted) this.#writer?.restored(revision);
+      const managed = managedStateOf(lastPublished(this.#held, seen));
+      const revision = await this.#publish(withManaged(offer, managed), seen);
+      if (revision === undefined || wanted) continue;
+      this.#writer?.restored();
+      this.#options.log.warn({ revision }, 'redis has lost the rules; they were published again');
     }
     throw new StoreAway('others publish rules all the time');
   }
 
+  async #change(edit: (state: ManagedState) => ManagedState): Promise<ManagedState> {
+    for (let attempt = 0; attempt < changeAttemptLimit; attempt++) {
+      const seen = await this.#settled();
+      const rules = changeable(this.#held, seen);
+      const before = managedStateOf(rules);
+      const after = edit(before);
+      if (after === before) return before;
+      const revision = await this.#publish(withManaged(rules, after), seen);
+      if (revision !== undefined) {
+        this.#take(await this.#reader.look());
+        if ((this.#look?.revision ?? 0) >= revision) return after;
+        throw new StoreAway('redis has lost the change again');
+      }
+      await this.#clock.sleep(Math.random() * jitterMs);
+    }
+    throw new StoreAway('others change rules all the time');
+  }
+
+  /** What is there once it is clear whether a store that has nothing is new, or has lost what others know. */
+  async #settled(): Promise<Seen> {
+    for (;;) {
+      const seen = await this.#reader.look();
+      const leftMs = newStoreMs - (this.#clock.nowMs() - seen.sinceMs);
+      if (seen.found.state !== 'empty' || this.#inForce || leftMs <= 0) return seen;
+      await this.#clock.sleep(Math.min(leftMs, pollMs));
+    }
+  }
+
   /** What is to be published over what was seen. */
   #offerOver(seen: Seen, wanted: RuleSet | undefined): RuleSet | undefined {
-    const { look, found } = seen;
-    const hasFallenBack = this.#isBehind(look);
-    if (!wanted) return this.#writer?.restores(seen, hasFallenBack) ? this.#inForce?.rules : undefined;
-    const isThere =
-      found.state === 'rules' && !hasFallenBack && fingerprintOf(found.rules) === fingerprintOf(wanted);
-    return isThere ? undefined : wanted;
+    if (wanted) return hasFile(this.#held, seen, wanted) ? undefined : wanted;
+    return this.#mayRestore(seen) ? lostRules(this.#held, seen) : undefined;
+  }
+
+  #mayRestore(seen: Seen): boolean {
+    if (isBegunAnew(this.#held, seen)) return true;
+    if (this.#writer) return this.#writer.mayRestore;
+    return this.#inForce?.rules.registry !== undefined && this.#clock.nowMs() - seen.sinceMs >= writerMs;
   }
 
   /** @returns the revision; undefined where another publication came between */
-  #publish(rules: RuleSet, { look, found }: Seen): Promise<number | undefined> {
+  async #publish(rules: RuleSet, { look, found }: Seen): Promise<number | undefined> {
     const lost = found.state === 'unreadable' ? undefined : this.#inForce?.rules;
     const before = found.state === 'rules' ? found.rules : lost;
     // The first rules that a store ever has: nothing was judged without them.
     const isFirst = found.state === 'empty' && !before;
-    return this.#record.publish({
+    const revision = await this.#record.publish({
       ...{ base: look, rules, before },
       leastRevision: (this.#look?.revision ?? 0) + 1,
-      isEnabled: this.#position(this.#isBehind(look) ? undefined : look).isEnabled,
+      isEnabled: this.#position(isBehind(this.#held, look) ? undefined : look).isEnabled,
       waitMs: isFirst ? 0 : firstPushWaitMs(this.#options.settledAfterMs),
     });
+    this.#ownRevision = revision ?? this.#ownRevision;
+    return revision;
   }
 
   #take({ look, found, sinceMs }: Seen): void {
     if (found.state !== 'rules') return;
     const nowMs = this.#clock.nowMs();
     if (look.stamp !== this.#look?.stamp) {
-      const isBehind = this.#isBehind(look);
-      if (isBehind && nowMs - sinceMs < patienceMs) return;
-      this.#warnOf(look, found.rules, isBehind);
+      const hasFallenBack = isBehind(this.#held, look);
+      if (hasFallenBack && nowMs - sinceMs < patienceMs) return;
+      this.#warnOf(look, found.rules, hasFallenBack);
       this.#look = look;
       this.#putInForce(found.rules, this.#position(look));
     }
@@ -218,26 +271,28 @@ export class SharedRules implements RuleSource, ImmutabilitySwitch {
   }
 
   #putInForce(rules: RuleSet, position: SwitchState): void {
-    const { log, settledAfterMs } = this.#options;
+    const { log, settledAfterMs, onChange } = this.#options;
     const settledFromMs = this.#clock.nowMs() + settledAfterMs;
-    this.#inForce = inForceAfter(this.#inForce, { rules, switch: position }, settledFromMs);
+    const before = this.#inForce;
+    this.#inForce = inForceAfter(before, { rules, switch: position }, settledFromMs);
     tellInForce(log, this.#inForce, { source: this.#look ? 'redis' : 'the file' });
+    const change = changeBetween(before, this.#inForce);
+    if (change) onChange?.(change);
   }
 
-  #warnOf(look: RulesLook, rules: RuleSet, isBehind: boolean): void {
+  #warnOf(look: RulesLook, rules: RuleSet, hasFallenBack: boolean): void {
     const { log, immutabilityEnabled: configured } = this.#options;
     const { revision, switch: position } = look;
-    if (isBehind) log.warn({ revision }, 'redis has lost a publication; going back to the one before');
+    if (hasFallenBack) log.warn({ revision }, 'redis has lost a publication; going back to the one before');
     if (!this.#look && position && position.isEnabled !== configured) {
       const mend = 'change it with: tagwarden immutability on|off';
       log.warn({ configured }, `immutability.enabled is another one in redis, and that counts; ${mend}`);
     }
-    if (revision !== this.#ownRevision) this.#writer?.warnOfOthers(rules, revision);
+    if (revision !== this.#ownRevision) this.#writer?.warnOfOthers(this.#inForce?.rules, rules, revision);
   }
 
-  /** Whether the store has fallen back behind what is in force. */
-  #isBehind({ lineage, revision }: RulesLook): boolean {
-    return lineage === this.#look?.lineage && revision < this.#look.revision;
+  get #held(): HeldRules {
+    return { rules: this.#inForce?.rules, look: this.#look };
   }
 
   /** Of the switch: in the store; else the last known; else as configured. */
