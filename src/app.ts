@@ -2,19 +2,20 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Logger } from 'pino';
-import { openAudit } from './adapters/audit-file.ts';
+import { openAudit, type AuditFile } from './adapters/audit-file.ts';
 import { steadyClock, wallClock } from './adapters/clock.ts';
 import { SwitchFile } from './adapters/switch-file.ts';
 import { Upstream } from './adapters/upstream.ts';
 import type { ImmutabilitySwitch } from './adapters/immutability-switch.ts';
 import type { Address } from './config/addresses.ts';
-import { wireAuth } from './app/auth.ts';
+import { wireApi } from './app/api.ts';
+import { wireAuth, type Auth } from './app/auth.ts';
 import { Ending } from './app/ending.ts';
 import { wireFacts } from './app/facts.ts';
 import { ownAccount } from './app/own-account.ts';
-import { openStore } from './app/store.ts';
+import { openStore, type Store } from './app/store.ts';
 import type { Config } from './config/config.ts';
-import { adminServer } from './http/admin.ts';
+import { adminServer, type Readiness } from './http/admin.ts';
 import { trustedProxies } from './http/forwarded.ts';
 import { lookUpMs } from './http/look-up.ts';
 import { observer } from './http/log.ts';
@@ -55,13 +56,12 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
   const { url: origin, ca, credentials } = config.upstream;
   const { walkSeconds, tagLimit } = config.deletes;
 
-  const { auditFile } = config.log;
-  const audit = auditFile === undefined ? undefined : openAudit(auditFile, log);
-  ending.add(() => audit?.close());
-  const around = { clock, log, ending };
+  const audit = startAudit(config.log, log, ending);
+  const onRules = (change: object): void => audit?.write({ audit: 'rules', ...change });
+  const around = { clock, log, ending, onRules };
   const lifetimes = { leaseMs: lookUpMs, ttlMs: ttlSeconds * 1000 };
   const store = await openStore(config, lifetimes, around);
-  const { rules, claims, tombstones, notes } = store;
+  const { rules, claims, tombstones, births, unlocks } = store;
   watchSwitch(config, rules, log, ending);
   const upstream = new Upstream({ origin, ...(ca !== undefined && { ca }) });
   ending.add(() => upstream.close());
@@ -79,6 +79,8 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
       facts,
       needs,
       tombstones,
+      births,
+      unlocks,
       clock,
       upstream,
       idleMs,
@@ -94,10 +96,10 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
     },
     observe: observer(log, audit),
   });
-  const admin = await adminServer(() => ({
-    needed: { rules: rules.doubt() ?? 'ok', ...auth.readiness() },
-    noted: { ...notes(), ...(facts.tamperings > 0 && { tampering: `seen ${facts.tamperings} times` }) },
-  }));
+  const lifting = { births, unlocks, clock, putDeadlineMs };
+  const explain = { rules, facts, needs, own, clock, lifting, walkMs: walkSeconds * 1000, auth: config.auth };
+  const api = await wireApi(config.admin, { ...store, upstream, log, audit, explain });
+  const admin = await adminServer(() => readinessOf(store, auth, facts), api);
   ending.add(async () => {
     await Promise.all([closeServer(server), closeServer(admin)]);
   });
@@ -105,6 +107,26 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
     address: await listen(server, config.listen),
     adminAddress: await listen(admin, config.admin.listen),
     reopen: () => audit?.reopen(),
+  };
+}
+
+function startAudit({ auditFile }: Config['log'], log: Logger, ending: Ending): AuditFile | undefined {
+  if (auditFile === undefined) return undefined;
+  const audit = openAudit(auditFile, log);
+  ending.add(() => {
+    audit.close();
+  });
+  return audit;
+}
+
+function readinessOf(
+  { rules, notes }: Store,
+  auth: Auth,
+  { tamperings }: { readonly tamperings: number },
+): Readiness {
+  return {
+    needed: { rules: rules.doubt() ?? 'ok', ...auth.readiness() },
+    noted: { ...notes(), ...(tamperings > 0 && { tampering: `seen ${tamperings} times` }) },
   };
 }
 
