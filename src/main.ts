@@ -11,6 +11,17 @@ const usage = `tagwarden: a front door for a container registry
   tagwarden scan [--json] [the same] [REPOSITORY…]
                               lists which tags are protected, by which rule, and what nobody protects;
                               what no tag leads to cannot be listed (docs/scan.md)
+  tagwarden api-token NAME [--role read|write|unlock[:PROJECT]]…
+                              makes a token of the management API: prints it, and on standard error what
+                              admin.token_file needs (docs/api.md)
+  tagwarden explain push|delete REPOSITORY:TAG|REPOSITORY@DIGEST [--as SUBJECT] [the same]
+                              says whether it is allowed, by which rules, and why (docs/cli.md)
+  tagwarden rules list|add|remove --instance URL --project PATH …
+                              the rules of a running Tagwarden; list --rules FILE: of a file
+  tagwarden rules import FILE [--from gitlab|harbor|ecr] [--project PATH] [--output FILE]
+                              writes a rules file that says what another registry's rules say
+  tagwarden completion bash|zsh|fish
+                              prints what a shell loads to complete all this
   tagwarden hash-password USER prints a line for auth.users_file; reads the password from standard input
   tagwarden --help | --version
 `;
@@ -26,8 +37,12 @@ async function main([command = '', ...argv]: readonly string[]): Promise<number 
   }
   if (command === '--help' || argv.includes('--help')) return help();
   if (command === 'hash-password') return hashPasswordOf(argv);
+  if (command === 'api-token') return apiToken(argv);
   if (command === 'immutability') return immutability(argv);
   if (command === 'scan') return scan(argv);
+  const run = (await import('./app/commands.ts')).commandCalled(command);
+  if (run)
+    return run({ argv, env: process.env, cwd: process.cwd(), out: process.stdout, err: process.stderr });
   if (command !== 'serve' && command !== 'check') {
     console.error(command === '' ? usage : `tagwarden: unknown command "${command}"\n\n${usage}`);
     return 2;
@@ -62,6 +77,18 @@ async function hashPasswordOf([user, ...rest]: readonly string[]): Promise<numbe
     printErrors([(error as Error).message]);
     return 1;
   }
+}
+
+async function apiToken(argv: readonly string[]): Promise<number> {
+  const { makeApiToken } = await import('./app/api-token.ts');
+  const made = makeApiToken(argv);
+  if ('errors' in made) {
+    printErrors(made.errors);
+    return 2;
+  }
+  console.log(made.token);
+  process.stderr.write(made.entry);
+  return 0;
 }
 
 async function immutability([first = '', ...rest]: readonly string[]): Promise<number> {
@@ -106,9 +133,9 @@ function printErrors(errors: readonly string[]): void {
   for (const error of errors) console.error(`tagwarden: ${error}`);
 }
 
-async function check({ rules: { file } }: Config): Promise<number> {
-  const { checkRulesFile } = await import('./adapters/rules-watch.ts');
-  const errors = file === undefined ? [] : checkRulesFile(file);
+async function check({ rules: { file, managedFile }, redis }: Config): Promise<number> {
+  const { checkRulesFiles } = await import('./adapters/managed-rules-file.ts');
+  const errors = checkRulesFiles(file, redis ? undefined : managedFile);
   printErrors(errors);
   const what = file === undefined ? 'the configuration is good' : `the configuration and ${file} are good`;
   if (errors.length === 0) console.log(`tagwarden: ${what}`);
@@ -131,7 +158,12 @@ async function serve(config: Config): Promise<number | undefined> {
         process.exit(0);
       });
     };
-    process.on('SIGTERM', end).on('SIGINT', end);
+    process
+      .on('SIGTERM', end)
+      .on('SIGINT', end)
+      .on('SIGHUP', () => {
+        app.reopen();
+      });
     log.info({ address: app.address, admin: app.adminAddress, upstream: config.upstream.url }, 'listening');
     return undefined;
   } catch (error) {

@@ -49,7 +49,16 @@ t.test('core is pure', (t) => {
 });
 
 /** What takes long to load, and is not needed by every mode. */
-const heavy = ['@peculiar/x509', 'bcryptjs', 'fastify', 'ioredis', 'jose', 'lru-cache'];
+const heavy = [
+  '@peculiar/x509',
+  'bcryptjs',
+  'fastify',
+  'graphql',
+  'ioredis',
+  'jose',
+  'lru-cache',
+  'mercurius',
+];
 
 /** The modules that a file loads when it is loaded: neither types nor what is imported when it is needed. */
 function loadedBy(file: string): string[] {

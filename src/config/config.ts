@@ -11,7 +11,12 @@ export interface Config {
   /** As `https://registry.example`; absent: the Host that the client used. */
   readonly publicUrl: string | undefined;
   readonly trustedProxies: readonly Network[];
-  readonly admin: { readonly listen: Address };
+  readonly admin: {
+    readonly listen: Address;
+    /** Absent: there is no management API. */
+    readonly tokenFile: string | undefined;
+    readonly graphqlIntrospection: boolean;
+  };
   readonly upstream: {
     /** As `http://127.0.0.1:5000`. */
     readonly url: string;
@@ -29,6 +34,7 @@ export interface Config {
     /** The config file, where it has the say: nothing beats it. */
     readonly file: string | undefined;
     readonly tombstoneFile: string;
+    readonly birthFile: string;
   };
   readonly claims: {
     readonly ttlSeconds: number;
@@ -38,7 +44,11 @@ export interface Config {
   /** What a walk over a repository may cost, before something is deleted from it by digest. */
   readonly deletes: { readonly walkSeconds: number; readonly tagLimit: number };
   readonly passthrough: readonly Passthrough[];
-  readonly log: { readonly level: Values['log.level'] };
+  readonly log: {
+    readonly level: Values['log.level'];
+    /** `-`: standard output. */
+    readonly auditFile: string | undefined;
+  };
 }
 
 /** Tagwarden's own, for look-ups. */
@@ -54,7 +64,11 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
     listen: values.listen,
     publicUrl: values.public_url,
     trustedProxies: values.trusted_proxies,
-    admin: { listen: values['admin.listen'] },
+    admin: {
+      listen: values['admin.listen'],
+      tokenFile: values['admin.token_file'],
+      graphqlIntrospection: values['admin.graphql_introspection'],
+    },
     upstream: {
       url: values['upstream.url'],
       ca: values['upstream.ca_file'],
@@ -68,6 +82,7 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
       enabled: values['immutability.enabled'],
       file: switchFile,
       tombstoneFile: values['immutability.tombstone_file'],
+      birthFile: values['immutability.birth_file'],
     },
     claims: {
       ttlSeconds: values['claims.ttl_seconds'],
@@ -76,7 +91,7 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
     },
     deletes: { walkSeconds: values['deletes.walk_seconds'], tagLimit: values['deletes.tag_limit'] },
     passthrough: values.passthrough,
-    log: { level: values['log.level'] },
+    log: { level: values['log.level'], auditFile: values['log.audit_file'] },
   });
 }
 

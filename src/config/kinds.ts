@@ -15,7 +15,11 @@ export interface Kind<Value> {
   fromEntry(entry: Entry, directory: string): Value | undefined;
   /** A text that `fromText` takes, as the config file has it. */
   toYaml(text: string): string;
+  /** What the config file may have, as JSON Schema; what it cannot say is left to the parser. */
+  readonly schema: JsonSchema;
 }
+
+export type JsonSchema = Readonly<Record<string, unknown>>;
 
 type ScalarType = 'string' | 'number' | 'boolean';
 type Parse<Value> = (text: string, directory: string) => Value;
@@ -30,6 +34,7 @@ export function scalar<Value>(
     fromText: parse,
     fromEntry: (entry, directory) => entry.parse((text) => parse(text, directory), type),
     toYaml: (text) => text,
+    schema: { type },
   };
 }
 
@@ -45,6 +50,10 @@ export const userName = scalar('NAME', (value, directory) => {
 
 export const path = scalar('PATH', (value, directory) => resolve(directory, text.fromText(value, directory)));
 
+export const pathOrStdout = scalar('PATH|-', (value, directory) =>
+  value === '-' ? value : path.fromText(value, directory),
+);
+
 export const flag = scalar(
   'true|false',
   (value) => chooseFrom(['true', 'false'], value) === 'true',
@@ -52,7 +61,8 @@ export const flag = scalar(
 );
 
 export function oneOf<Choice extends string>(choices: readonly Choice[]): Kind<Choice> {
-  return scalar(choices.join('|'), (value) => chooseFrom(choices, value));
+  const kind = scalar(choices.join('|'), (value) => chooseFrom(choices, value));
+  return { ...kind, schema: { type: 'string', enum: choices } };
 }
 
 export function integer(placeholder: string, min: number, max: number): Kind<number> {
@@ -61,7 +71,10 @@ export function integer(placeholder: string, min: number, max: number): Kind<num
     if (number >= min && number <= max) return number;
     throw new Invalid(`must be a whole number from ${min} to ${max}, not ${value}`);
   };
-  return scalar(placeholder, parse, 'number');
+  return {
+    ...scalar(placeholder, parse, 'number'),
+    schema: { type: 'integer', minimum: min, maximum: max },
+  };
 }
 
 export function listOf<Item>(item: Kind<Item>): Kind<readonly Item[]> {
@@ -75,6 +88,7 @@ export function listOf<Item>(item: Kind<Item>): Kind<readonly Item[]> {
         ?.map((part) => item.fromEntry(part, directory))
         .filter((value) => value !== undefined),
     toYaml: (text) => `[${text.split(',').join(', ')}]`,
+    schema: { type: 'array', items: item.schema },
   };
 }
 
@@ -91,8 +105,10 @@ export function notYet<Value extends string | number | readonly string[]>(
     const isOnly = String(value) === onlyValue;
     return isOnly ? undefined : `${String(value)} is not available in this version; use ${onlyValue}`;
   };
+  const only = kind.schema.type === 'integer' ? Number(onlyValue) : onlyValue;
   return {
     ...kind,
+    schema: onlyValue === undefined ? { not: {} } : { ...kind.schema, const: only },
     fromText: (text, directory) => {
       const value = kind.fromText(text, directory);
       const refusal = refusalOf(value);

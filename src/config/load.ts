@@ -14,6 +14,8 @@ export interface Surroundings {
   readonly cwd: string;
   /** Redis is not asked: the rules are those of `rules.file`. */
   readonly withoutRedis?: true;
+  /** Without an upstream its URL is empty. */
+  readonly withoutUpstream?: true;
 }
 
 export type LoadedConfig = { readonly config: Config } | { readonly errors: readonly string[] };
@@ -22,13 +24,14 @@ export type LoadedConfig = { readonly config: Config } | { readonly errors: read
  * Puts the configuration together: a flag beats the environment, that beats the file, that beats the default. Finds
  * every error in all of them at once; each names its place and its mend.
  */
-export function loadConfig({ argv, env, cwd, withoutRedis }: Surroundings): LoadedConfig {
+export function loadConfig({ argv, env, cwd, withoutRedis, withoutUpstream }: Surroundings): LoadedConfig {
   const flags = readFlags(argv, cwd);
   const environment = readEnvironment(env, cwd);
   const named = flags.configFile ?? environment.configFile;
   const file = named && readConfigFile(named.path, named.place, cwd);
   const sources: Source[] = [readDefaults(cwd), ...(file ? [file] : []), environment, flags];
   const settings = new Map(sources.flatMap((source) => [...source.settings]));
+  if (withoutUpstream && !settings.has('upstream.url')) settings.set('upstream.url', noUpstream);
   const values = valuesOf(settings);
   const checkRules = withoutRedis ? checkWithoutRedis : checkRedis;
   const errors = [
@@ -44,6 +47,8 @@ export function loadConfig({ argv, env, cwd, withoutRedis }: Surroundings): Load
   const switchFile = named && !isOverruled ? resolve(cwd, named.path) : undefined;
   return { config: arrange(values as Values, switchFile) };
 }
+
+const noUpstream: Setting = { value: '', place: 'the default of upstream.url' };
 
 type Settings = ReadonlyMap<KeyPath, Setting>;
 

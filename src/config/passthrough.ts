@@ -24,6 +24,20 @@ export const passthroughs: Kind<readonly Passthrough[]> = listOf({
   fromText: (text) => ({ prefix: parsePrefix(text), methods: readMethods }),
   fromEntry: readPassthrough,
   toYaml: (text) => text,
+  schema: {
+    anyOf: [
+      { type: 'string' },
+      {
+        type: 'object',
+        properties: {
+          prefix: { type: 'string' },
+          methods: { type: 'array', minItems: 1, items: { enum: allMethods } },
+        },
+        required: ['prefix'],
+        additionalProperties: false,
+      },
+    ],
+  },
 });
 
 function readPassthrough(entry: Entry): Passthrough | undefined {

@@ -1,7 +1,18 @@
 import { accessLevels, isAccessLevel } from '../core/access-level.ts';
 import { address, network, origin, webAddress } from './addresses.ts';
 import { certificateFile, secretFile } from './files.ts';
-import { flag, integer, listOf, notYet, oneOf, path, text, userName, type Kind } from './kinds.ts';
+import {
+  flag,
+  integer,
+  listOf,
+  notYet,
+  oneOf,
+  path,
+  pathOrStdout,
+  text,
+  userName,
+  type Kind,
+} from './kinds.ts';
 import { passthroughs } from './passthrough.ts';
 import { keyPrefix, redisUrl } from './redis-url.ts';
 
@@ -78,7 +89,15 @@ export const keys = {
     'Who may say, in Forwarded and X-Forwarded-*, for whom they ask; of anyone else these headers are dropped.',
   ),
   'admin.listen': defaulting('127.0.0.1:9090', address, 'Where operators and probes connect.'),
-  'admin.token_file': later(path, 'Holds the token that the management API asks for.'),
+  'admin.token_file': optional(
+    path,
+    'The tokens of the management API, hashed; absent: there is no management API.',
+  ),
+  'admin.graphql_introspection': defaulting(
+    'false',
+    flag,
+    'Whether /api/graphql tells its schema to those who ask for it with a token.',
+  ),
   'upstream.url': required('http://127.0.0.1:5000', origin, 'The registry that is protected.'),
   'upstream.ca_file': optional(
     certificateFile,
@@ -101,6 +120,11 @@ export const keys = {
     './rules.yaml',
     path,
     'The rules; a change to the file is in force within a second. Required without redis.url.',
+  ),
+  'rules.managed_file': defaulting(
+    './.tagwarden/managed-rules.yaml',
+    path,
+    'Without redis.url: keeps the rules that the management API makes, beside those of rules.file; the default is in the working directory.',
   ),
   'rules.publish': defaulting(
     'false',
@@ -208,6 +232,11 @@ export const keys = {
     path,
     'Without redis.url: remembers for good what tags were under a rule with tombstone: true; the default is in the working directory.',
   ),
+  'immutability.birth_file': defaulting(
+    './.tagwarden/births',
+    path,
+    'Without redis.url: remembers for good when tags were pushed first that are under a rule with immutable_after; the default is in the working directory.',
+  ),
   'claims.ttl_seconds': defaulting(
     '120',
     integer('SECONDS', 2, 86_400),
@@ -243,7 +272,10 @@ export const keys = {
     oneOf(['trace', 'debug', 'info', 'warn', 'error']),
     'The least level that is logged.',
   ),
-  'log.audit_file': later(path, 'Where every decision is written down.'),
+  'log.audit_file': optional(
+    pathOrStdout,
+    'Where every write that was denied, undecided, warned of or unlocked, and every change of a rule, is written down, a JSON line each; - is standard output. SIGHUP opens it anew.',
+  ),
 };
 
 export type KeyPath = keyof typeof keys;

@@ -22,6 +22,8 @@ export interface OuterSource extends Source {
 
 const configFlag = '--config';
 const configVariable = 'TAGWARDEN_CONFIG';
+/** Not a key: of the commands that ask a running Tagwarden. */
+const apiTokenVariable = 'TAGWARDEN_API_TOKEN';
 
 /** `--name value` or `--name=value`: every flag takes a value. */
 export function readFlags(argv: readonly string[], directory: string): OuterSource {
@@ -59,6 +61,7 @@ export function readEnvironment(env: NodeJS.ProcessEnv, directory: string): Oute
   const errors: string[] = [];
   for (const [name, text] of Object.entries(env)) {
     if (!name.startsWith('TAGWARDEN_') || text === undefined || text === '') continue;
+    if (name === apiTokenVariable) continue;
     if (known.includes(name)) texts.set(name, text);
     else if (!kubernetesVariable.test(name)) {
       errors.push(`environment ${name}: unknown${didYouMean(name, known)}`);
