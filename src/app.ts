@@ -72,6 +72,7 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
   const own = auth.own ?? (credentials && ownAccount(credentials));
   const { facts, needs } = wireFacts({ ...store, upstream, own, clock, log, tagLimit });
 
+  const { observe, warned } = observer(log, audit);
   const server = registryServer({
     registry: {
       rules,
@@ -94,12 +95,15 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
       publicUrl: config.publicUrl === undefined ? undefined : new URL(config.publicUrl),
       trustedProxies: trustedProxies(config.trustedProxies),
     },
-    observe: observer(log, audit),
+    observe,
   });
   const lifting = { births, unlocks, clock, putDeadlineMs };
   const explain = { rules, facts, needs, own, clock, lifting, walkMs: walkSeconds * 1000, auth: config.auth };
   const api = await wireApi(config.admin, { ...store, upstream, log, audit, explain });
-  const admin = await adminServer(() => readinessOf(store, auth, facts), api);
+  const admin = await adminServer(
+    () => readinessOf(store, auth, { tamperings: facts.tamperings, warned: warned() }),
+    api,
+  );
   ending.add(async () => {
     await Promise.all([closeServer(server), closeServer(admin)]);
   });
@@ -122,11 +126,15 @@ function startAudit({ auditFile }: Config['log'], log: Logger, ending: Ending): 
 function readinessOf(
   { rules, notes }: Store,
   auth: Auth,
-  { tamperings }: { readonly tamperings: number },
+  { tamperings, warned }: { readonly tamperings: number; readonly warned: number },
 ): Readiness {
   return {
     needed: { rules: rules.doubt() ?? 'ok', ...auth.readiness() },
-    noted: { ...notes(), ...(tamperings > 0 && { tampering: `seen ${tamperings} times` }) },
+    noted: {
+      ...notes(),
+      ...(tamperings > 0 && { tampering: `seen ${tamperings} times` }),
+      ...(warned > 0 && { warned: `of ${warned} writes` }),
+    },
   };
 }
 

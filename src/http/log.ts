@@ -11,6 +11,12 @@ export interface Audit {
   write(line: Readonly<Record<string, unknown>>): void;
 }
 
+export interface Observer {
+  readonly observe: Route['observe'];
+  /** How many writes some rule that only warns would have refused. */
+  readonly warned: () => number;
+}
+
 /** What a line of the audit is about. */
 type Outcome = 'denied' | 'undecided' | 'warned' | 'unlocked';
 
@@ -18,12 +24,14 @@ type Outcome = 'denied' | 'undecided' | 'warned' | 'unlocked';
  * One line for every exchange: refusals and what changed an image at `info`, what failed at `warn`, the rest at `debug`.
  * Writes that were refused, or would have been, go to the audit too.
  */
-export function observer(log: Logger, audit: Audit | undefined): Route['observe'] {
-  return (exchange, seen) => {
+export function observer(log: Logger, audit: Audit | undefined): Observer {
+  let warned = 0;
+  const observe: Route['observe'] = (exchange, seen) => {
     const { trail, error } = seen;
     const line = lineOf(exchange, seen);
     const outcome = outcomeOf(seen);
     if (outcome) audit?.write({ audit: outcome, ...line });
+    if (trail.warnings.length > 0) warned += 1;
     const isDone = exchange.res.headersSent;
     if (error && error.status >= 500) log.warn(line, 'failed');
     else if (error) log.info(line, 'refused');
@@ -33,6 +41,7 @@ export function observer(log: Logger, audit: Audit | undefined): Route['observe'
       log.info(line, 'wrote');
     else log.debug(line, 'forwarded');
   };
+  return { observe, warned: () => warned };
 }
 
 function lineOf(

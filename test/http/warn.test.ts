@@ -88,6 +88,8 @@ t.test('what a rule that only warns would refuse passes, and is told', async (t)
   };
   t.match(auditOf(door), [line]);
   t.match(door.tagwarden.logs.at(-1), { ...line, audit: undefined, level: 40 });
+  const ready = await ask(`http://${door.tagwarden.app.adminAddress}/readyz`);
+  t.match(JSON.parse(ready.body.toString()), { status: 'ok', warned: 'of 1 writes' }, 'and counted');
 });
 
 t.test('levels, uploads and deletes are told of too', async (t) => {
