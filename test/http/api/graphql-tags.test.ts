@@ -66,11 +66,18 @@ t.test('digests are looked up where they are asked for, once, and 16 at the same
   const answer = upstream.script;
   let running = 0;
   let most = 0;
+  let open: () => void = () => undefined;
+  const sixteenAreHere = new Promise<void>((resolve) => (open = resolve));
   upstream.script = async (req, res, recorded) => {
-    running += 1;
-    most = Math.max(most, running);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    running -= 1;
+    if (req.url?.includes('/manifests/')) {
+      running += 1;
+      most = Math.max(most, running);
+      if (running === 16) open();
+      await sixteenAreHere;
+      // Whoever came too much would be here by now.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      running -= 1;
+    }
     if (req.url?.endsWith('/v7')) answerOci(res, 404, 'MANIFEST_UNKNOWN');
     else await answer(req, res, recorded);
   };
