@@ -98,7 +98,7 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
     observe,
   });
   const lifting = { births, unlocks, clock, putDeadlineMs };
-  const explain = { rules, facts, needs, own, clock, lifting, walkMs: walkSeconds * 1000, auth: config.auth };
+  const explain = { rules, facts, needs, tombstones, own, clock, lifting, walkMs: walkSeconds * 1000, auth: config.auth };
   const api = await wireApi(config.admin, { ...store, upstream, log, audit, explain });
   const admin = await adminServer(
     () => readinessOf(store, auth, { tamperings: facts.tamperings, warned: warned() }),

@@ -12,6 +12,8 @@ export interface JournalEntry {
   /** Absent in what an older version wrote. */
   readonly needs?: readonly Digest[];
   readonly confirmed: boolean;
+  /** Somebody else may still write the same manifest, though it is confirmed. */
+  readonly open?: true;
   readonly expiresAtMs: number;
   readonly base?: ClaimBase;
 }

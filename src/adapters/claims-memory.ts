@@ -32,10 +32,10 @@ export class InMemoryClaims implements ClaimStore {
     this.#clock = clock;
     this.#journal = journal;
     this.#changes = new ClaimChanges(clock);
-    for (const { key, digest, needs = [digest], confirmed, expiresAtMs, base } of journal.entries()) {
+    for (const { key, digest, needs = [digest], confirmed, open, expiresAtMs, base } of journal.entries()) {
       // A clock that was set back must not keep a tag for longer than a claim can live.
       const latestMs = clock.nowMs() + lifetimes.ttlMs;
-      const holders = new Map(confirmed ? [] : [[journalHolder, 'unknown' as const]]);
+      const holders = new Map(confirmed && !open ? [] : [[journalHolder, 'unknown' as const]]);
       this.#claims.set(key, {
         digest,
         needs,
@@ -179,6 +179,7 @@ function keyOf(repository: Repository, tag: Tag): string {
   return `${repository}:${tag}`;
 }
 
-function entryOf(key: string, { digest, needs, confirmed, expiresAtMs, base }: Claim): JournalEntry {
-  return { key, digest, needs, confirmed, expiresAtMs, ...(base && { base }) };
+function entryOf(key: string, { digest, needs, confirmed, holders, expiresAtMs, base }: Claim): JournalEntry {
+  const isOpen = confirmed && [...holders.values()].some((state) => state !== 'confirmed');
+  return { key, digest, needs, confirmed, ...(isOpen && { open: true }), expiresAtMs, ...(base && { base }) };
 }

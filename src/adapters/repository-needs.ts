@@ -1,3 +1,4 @@
+import { contentOf } from '../config/rule-content.ts';
 import { headerValues } from '../core/header-list.ts';
 import type { ManifestNeeds } from '../core/manifest.ts';
 import type { NeedQuestion, Needs, PartsQuestion, TextQuestion } from '../core/ports.ts';
@@ -69,6 +70,6 @@ export class RepositoryNeeds implements Needs {
  */
 function keyOf({ repository, rules, asCaller, isVerified }: NeedQuestion): string {
   const who = isVerified ? 'verified' : headerValues(asCaller, 'authorization').join();
-  const added = (rules.tokenRules ?? []).map(({ kind, tags }) => `${kind} ${tags.source}`);
+  const added = (rules.tokenRules ?? []).map(contentOf);
   return JSON.stringify([repository, rules.version, who, added]);
 }

@@ -47,7 +47,9 @@ function effectiveOf(rules: RuleSet, position: SwitchState): RuleSet {
   const tagRules = warning.tagRules.map((rule) =>
     rule.kind === 'immutable' ? { ...rule, admitsFirstPushFromMs: 0 } : rule,
   );
-  return { ...enforced, watched: { ...counting, ...warning, tagRules } };
+  // Another version: what is found out by the one says nothing of the other.
+  const version = `${counting.version}-watched`;
+  return { ...enforced, watched: { ...counting, ...warning, version, tagRules } };
 }
 
 function rulesThat(

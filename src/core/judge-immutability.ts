@@ -46,16 +46,17 @@ export function judgeMove(
 
 /**
  * The rules that hold a tag that is there: not those that an unlock lifts, nor those whose time has not come, as long as
- * the write will have ended by then. A tag whose age nobody knows is old.
+ * the write will have ended by then. A tag whose age nobody knows is old, and so is one that was born in the future.
  */
 function bindingAmong(
   rules: readonly ImmutableTagRule[],
   tag: Tag,
-  { endsMs, unlockedUntilMs, bornMs }: Facts,
+  { nowMs, endsMs, unlockedUntilMs, bornMs }: Facts,
 ): readonly ImmutableTagRule[] {
   if (endsMs === undefined) return rules;
   if (endsMs <= (unlockedUntilMs?.get(tag) ?? -Infinity)) return [];
-  const tagBornMs = bornMs?.get(tag) ?? -Infinity;
+  const toldMs = bornMs?.get(tag) ?? -Infinity;
+  const tagBornMs = toldMs > nowMs ? -Infinity : toldMs;
   return rules.filter(
     ({ immutableAfterMs }) => immutableAfterMs === undefined || endsMs > tagBornMs + immutableAfterMs,
   );

@@ -5,6 +5,7 @@ import {
   compileTagPattern,
   compileWithin,
   PatternError,
+  sizeOfTagPattern,
   repositoryPatternLengthLimit,
   type Pattern,
 } from './pattern.ts';
@@ -134,6 +135,9 @@ export function tagRuleOf(state: ManagedState, managed: Managed, input: TagRuleI
   return { kind: 'immutable', ...selection, admitsFirstPushFromMs: 0 };
 }
 
+/** Instructions: an ordinary pattern has tens. Who may write rules for one project must not slow down all others. */
+const patternSizeLimit = 2_000;
+
 function tagPattern(source: string, messages: string[]): Pattern | undefined {
   if (source === '') {
     messages.push("Tag name pattern can't be blank");
@@ -144,7 +148,10 @@ function tagPattern(source: string, messages: string[]): Pattern | undefined {
     return undefined;
   }
   try {
-    return compileTagPattern(source);
+    const pattern = compileTagPattern(source);
+    if (sizeOfTagPattern(source) <= patternSizeLimit) return pattern;
+    messages.push('Tag name pattern is too complex: write fewer or smaller repetitions');
+    return undefined;
   } catch (error) {
     if (!(error instanceof PatternError)) throw error;
     const reason = error.message.replace(/^error parsing regexp: /, '').replaceAll('`', '');

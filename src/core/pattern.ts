@@ -133,6 +133,11 @@ function programOf(source: string): RE2JS {
   return programs.get(source, compileProgram);
 }
 
+/** How large the program of a pattern is: what a tag costs that it is asked of, in the worst case. */
+export function sizeOfTagPattern(source: string): number {
+  return literalThatIsAll(source) ? 0 : programOf(source).programSize();
+}
+
 /** @throws PatternError */
 function compileProgram(source: string): RE2JS {
   try {

@@ -33,7 +33,7 @@ export interface Push {
 export interface CreateOncePorts {
   readonly claims: ClaimStore;
   readonly facts: TagFacts;
-  readonly tombstones: Pick<Tombstones, 'bury' | 'replace'>;
+  readonly tombstones: Pick<Tombstones, 'recall' | 'bury' | 'replace'>;
   readonly clock: Clock;
 }
 

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Upstream, UpstreamAnswer } from '../adapters/upstream.ts';
-import { decide } from '../core/decision.ts';
+import { decide, hasTombstone } from '../core/decision.ts';
 import { RegistryError } from '../core/errors.ts';
 import { printOperation, type DeleteDigest, type DeleteTag } from '../core/operation.ts';
 import {
@@ -11,12 +11,14 @@ import {
   type DeleteMark,
   type Needs,
   type TagFacts,
+  type Tombstones,
 } from '../core/ports.ts';
 import { parseReferrerTag } from '../core/referrer-tag.ts';
 import type { Digest } from '../core/reference.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import { unlockFor, type Unlock, type Unlocks } from '../core/unlock.ts';
 import type { Facts, NeedFact } from '../core/verdict.ts';
+import { away } from './claim-tags.ts';
 import type { Exchange } from './exchange.ts';
 import { requestHeaders } from './headers.ts';
 import { lookUpHeaders } from './look-up.ts';
@@ -31,6 +33,7 @@ export interface DeletePorts {
   readonly claims: ClaimStore;
   readonly facts: TagFacts;
   readonly unlocks: Unlocks;
+  readonly tombstones: Pick<Tombstones, 'recall' | 'bury' | 'replace'>;
   readonly needs: Needs;
   readonly clock: Clock;
   readonly upstream: Upstream;
@@ -70,20 +73,33 @@ export async function deleteNeeded(
     const { rules, unlocked } = await judge({ exchange, operation, caller, claimed }, rulesNow, ports);
     const answer = await turns.inTurn(operation.repository, async () => {
       if (rulesNow().version !== rules.version) throw rulesChange();
+      if (!(await claims.armMark(mark).catch(refuseAway))) throw outlasted();
       const endsMs = ports.clock.nowMs() + ports.putDeadlineMs;
       if (unlocked.some(({ untilMs }) => untilMs < endsMs)) throw outlasted();
-      if (!(await claims.armMark(mark).catch(refuseAway))) throw outlasted();
+      exchange.trail.unlocks = unlocked;
       mayArrive = true;
       return send(exchange, operation, ports);
     });
     mayArrive = isUnknown(answer);
-    for (const { tag } of unlocked)
-      if (mayArrive || isDone(answer)) ports.facts.gone(operation.repository, tag);
+    if (mayArrive || isDone(answer)) await forget(unlocked, rules, ports);
     if ('kind' in answer) throw noAnswer(answer, 'and may yet delete it');
     relay(exchange, answer, ports.upstream);
   } finally {
     // Where it may yet be carried out the mark stays, until its time is up.
     if (!mayArrive) await claims.unmark(mark);
+  }
+}
+
+/** What was kept of tags that went with it. */
+async function forget(
+  unlocked: readonly Unlock[],
+  rules: RuleSet,
+  { facts, tombstones }: DeletePorts,
+): Promise<void> {
+  for (const { repository, tag } of unlocked) {
+    facts.gone(repository, tag);
+    if (hasTombstone(rules, repository, tag))
+      await tombstones.replace(repository, tag, undefined).catch(away);
   }
 }
 
@@ -163,7 +179,7 @@ async function withUnlocks(
 
 /** @returns the unlocks without which it would be denied @throws RegistryError where it is denied even so */
 function decideWith(
-  { exchange, operation, caller }: Deletion,
+  { operation, caller }: Deletion,
   rules: RuleSet,
   { needing, unlocks }: Needed,
   { clock, putDeadlineMs }: DeletePorts,
@@ -179,7 +195,6 @@ function decideWith(
   if (decision.effect !== 'allow') throw refusalError(decision);
   const [first] = unlocks;
   if (!first || decide(rules, operation, caller, facts).effect === 'allow') return [];
-  exchange.trail.unlock = first;
   return unlocks;
 }
 

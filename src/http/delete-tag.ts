@@ -55,6 +55,21 @@ export async function deleteImmutable(
 }
 
 /**
+ * Deletes a tag that some may make and not move: those who make it next must know that it is gone.
+ * @throws RegistryError, CredentialsRefused
+ */
+export async function deleteInTurn(
+  exchange: Exchange,
+  operation: DeleteTag,
+  caller: Caller,
+  rulesNow: () => RuleSet,
+  ports: DeleteTagPorts,
+): Promise<void> {
+  const write = { rules: rulesNow(), operation, caller, tag: operation.tag };
+  relay(exchange, await deleteAlone(exchange, write, rulesNow, ports), ports.upstream);
+}
+
+/**
  * Pushes of the tag wait meanwhile, and those after it know that it is gone, whatever the upstream shows for a while.
  * @throws RegistryError
  */

@@ -1,4 +1,4 @@
-import { decide, tagsToLookUp } from '../core/decision.ts';
+import { decide, hasTombstone, tagsToLookUp } from '../core/decision.ts';
 import { dependsOnNeed, growingTags, type Explainable } from '../core/explain.ts';
 import type { HeaderList } from '../core/header-list.ts';
 import {
@@ -7,6 +7,7 @@ import {
   type Needs,
   type PushedDigests,
   type TagFacts,
+  type Tombstones,
 } from '../core/ports.ts';
 import { isDigest, type Digest, type Repository, type Tag } from '../core/reference.ts';
 import { parseReferrerTag } from '../core/referrer-tag.ts';
@@ -31,6 +32,7 @@ export interface Supposition {
 export interface Sources {
   readonly facts: TagFacts;
   readonly needs: Needs;
+  readonly tombstones: Pick<Tombstones, 'recall'>;
   readonly walkMs: number;
   /** With what the upstream is asked. */
   readonly authorize: (repository: Repository) => Promise<HeaderList>;
@@ -99,12 +101,14 @@ async function liftsOf(
 /** Those that only warn are to be explained too. */
 function withWatched(rules: RuleSet): RuleSet {
   const { watched } = rules;
-  return watched ? { ...rules, tagRules: [...rules.tagRules, ...watched.tagRules] } : rules;
+  if (!watched) return rules;
+  const version = `${rules.version}+${watched.version}`;
+  return { ...rules, version, tagRules: [...rules.tagRules, ...watched.tagRules] };
 }
 
 async function tagFacts(
   rules: RuleSet,
-  { operation, caller, pushed, is }: Supposition,
+  { operation, pushed, is }: Supposition,
   sources: FactPorts['sources'],
 ): Promise<ReadonlyMap<Tag, TagFact>> {
   if (operation.kind !== 'putManifest' && operation.kind !== 'deleteTag') return new Map();
@@ -120,15 +124,34 @@ async function tagFacts(
       ...{ repository, asCaller },
       ...(operation.kind === 'putManifest' && { pushed: pushedDigests(pushed) }),
     };
-    // A tag that may grow is looked up without what is known of those that may not.
+    // As of one that may move: to explain must leave nothing behind, in the ledger or among the tombstones.
     const known = await Promise.all([
-      lookUpTags(sources.facts, once, question, { rules, caller }),
+      lookUpTags(sources.facts, once, question).then((known) =>
+        recalled(known, rules, repository, pushed, sources),
+      ),
       lookUpTags(sources.facts, growingTags(rules, operation), question),
     ]);
     return new Map(known.flatMap((facts) => [...facts]));
   } catch (error) {
     return each(tags, refusal(error));
   }
+}
+
+/** What tags were that are gone, where a rule that denies keeps their names. */
+async function recalled(
+  known: ReadonlyMap<Tag, TagFact>,
+  rules: RuleSet,
+  repository: Repository,
+  pushed: Digest | undefined,
+  { tombstones }: Sources,
+): Promise<ReadonlyMap<Tag, TagFact>> {
+  const recall = async ([tag, fact]: readonly [Tag, TagFact]): Promise<readonly [Tag, TagFact]> => {
+    if (fact.state !== 'absent' || !hasTombstone(rules, repository, tag)) return [tag, fact];
+    const was = await tombstones.recall(repository, tag).catch(away);
+    if (was === 'away') return [tag, unknown('it is absent now, but what it was before cannot be read')];
+    return [tag, was === undefined ? fact : { ...fact, was, isPushed: was === pushed }];
+  };
+  return new Map(await Promise.all([...known].map(recall)));
 }
 
 function supposedFact(is: Digest | 'absent', pushed: Digest | undefined): TagFact {

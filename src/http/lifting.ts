@@ -85,5 +85,5 @@ export function trace(trail: Trail, write: TagWrite, lifting: Lifting, ports: Li
   const { fact, bornMs, unlock } = lifting;
   if (fact.state === 'present') trail.before = fact.digest;
   const without = { fact, ...(bornMs !== undefined && { bornMs }) };
-  if (unlock && decideLifted(write, without, ports).effect !== 'allow') trail.unlock = unlock;
+  if (unlock && decideLifted(write, without, ports).effect !== 'allow') trail.unlocks = [unlock];
 }

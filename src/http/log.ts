@@ -48,20 +48,23 @@ function lineOf(
   { req, res }: { req: IncomingMessage; res: ServerResponse },
   { trail, error, client, durationMs }: Seen,
 ): Readonly<Record<string, unknown>> {
-  const { judged, pushed, upstreamStatus, warnings, unlock } = trail;
+  const { judged, refusedToken, pushed, upstreamStatus, warnings, unlocks } = trail;
   const ruleIds = error?.ruleIds ?? [];
   const before = trail.before ?? error?.detail?.['digest'] ?? warnings[0]?.refusal.detail?.['digest'];
   return {
     requestId: trail.requestId,
     method: req.method,
-    ...(judged && describedJudgement(judged)),
+    ...(judged && { ...described(judged.operation), ...describedBy(judged) }),
+    ...(refusedToken && { operation: 'token', ...error?.detail, ...describedBy(refusedToken) }),
     ...(typeof before === 'string' && { digestBefore: before }),
     ...(pushed && { digestAfter: pushed }),
     status: res.headersSent ? res.statusCode : undefined,
     ...(upstreamStatus !== undefined && { upstreamStatus }),
     ...(error && { code: error.code, reason: error.message, cause: causeOf(error) }),
     ...(ruleIds.length > 0 && { ruleIds }),
-    ...(unlock && { unlock: { id: unlock.id, by: unlock.by, reason: unlock.reason } }),
+    ...(unlocks.length > 0 && {
+      unlocks: unlocks.map(({ id, tag, by, reason }) => ({ id, tag, by, reason })),
+    }),
     ...(warnings.length > 0 && { warnings: warnings.map(describedWarning) }),
     client,
     ...(req.headers['user-agent'] !== undefined && { userAgent: req.headers['user-agent'] }),
@@ -71,8 +74,9 @@ function lineOf(
 
 /** A write that was judged; what a registry or a network made of it is not for the audit. */
 function outcomeOf({ trail, error }: Seen): Outcome | undefined {
+  if (trail.refusedToken) return 'denied';
   if (!trail.judged || !isWrite(trail.judged.operation)) return undefined;
-  if (trail.unlock) return 'unlocked';
+  if (trail.unlocks.length > 0) return 'unlocked';
   if (!error) return trail.warnings.length > 0 ? 'warned' : undefined;
   if (error.code === 'DENIED') return 'denied';
   return error.code === 'UNAVAILABLE' || error.code === 'TOOMANYREQUESTS' ? 'undecided' : undefined;
@@ -82,9 +86,8 @@ function changesImages(operation: Operation): boolean {
   return isWrite(operation) && operation.kind !== 'startUpload' && operation.kind !== 'upload';
 }
 
-function describedJudgement({ operation, caller, rules }: Judged): Record<string, unknown> {
+function describedBy({ caller, rules }: Omit<Judged, 'operation'>): Record<string, unknown> {
   return {
-    ...described(operation),
     rulesVersion: rules.version,
     ...(caller.subject !== undefined && { caller: caller.subject }),
   };

@@ -1,17 +1,9 @@
-import { immutableSince } from '../core/decision.ts';
+import { randomUUID } from 'node:crypto';
+import { hasTombstone, immutableSince } from '../core/decision.ts';
 import type { ClaimRequest } from '../core/ports.ts';
 import type { Digest } from '../core/reference.ts';
-import { immutableRulesFor } from '../core/rule.ts';
-import { denied, type Stop } from '../core/verdict.ts';
-import {
-  away,
-  claimAndArm,
-  claimOf,
-  stop,
-  untilUnmarked,
-  type CreateOncePorts,
-  type Push,
-} from './claim-tags.ts';
+import { denied, type Stop, type TagFact } from '../core/verdict.ts';
+import { away, claimAndArm, claimOf, untilUnmarked, type CreateOncePorts, type Push } from './claim-tags.ts';
 import { isSuccess, sent, settleAs, type Put, type PushResult } from './create-once.ts';
 import { lookUpBase } from './grow.ts';
 import {
@@ -42,15 +34,16 @@ export async function pushMoving<Answer>(
 ): Promise<PushResult<Answer>> {
   const write = tagWriteOf(push);
   if (!write) return { kind: 'refused', decision: notAlone(push) };
-  const claim: ClaimRequest = { ...claimOf(push, [write.tag]), swaps: true };
+  // A holder of its own: what was given back before may still arrive.
+  const claim: ClaimRequest = { ...claimOf(push, [write.tag]), holder: randomUUID(), swaps: true };
   const found: { lifting?: Lifting } = {};
   const judge = async (base: Digest | undefined): Promise<Stop | undefined> => {
-    const fact = await lookUpBase(push, write.tag, base, ports);
+    const fact = await recalled(write, await lookUpBase(push, write.tag, base, ports), ports);
     const lifting = await findLifting(write, fact, ports);
     const decision = decideLifted(write, lifting, ports);
     if (decision.effect !== 'allow') return decision;
     found.lifting = lifting;
-    return fact.state === 'absent' ? noteBirth(write, ports) : undefined;
+    return undefined;
   };
   const readiness = await untilUnmarked(ports.clock, () => claimAndArm(push, claim, ports, judge));
   if (readiness.kind === 'refused') return readiness;
@@ -66,9 +59,11 @@ export async function pushMoving<Answer>(
   trace(trail, write, lifting, ports);
   const outcome = await sent(put, push.operation);
   const isSettled = await settleAs(claim, outcome, ports);
-  if (!isSettled || (isSuccess(outcome) && !(await remember(push, write, ports))))
-    return { kind: 'unacknowledged' };
-  return { kind: 'sent', outcome };
+  if (!isSuccess(outcome)) return { kind: 'sent', outcome };
+  if (lifting.fact.state === 'absent') await noteBirth(write, ports);
+  return isSettled && (await remember(push, write, ports))
+    ? { kind: 'sent', outcome }
+    : { kind: 'unacknowledged' };
 }
 
 /** Whether a refusal is worth another look, for an unlock is for this push. Where nobody can say, it stands. */
@@ -77,24 +72,37 @@ export async function mayBeUnlocked(push: Push, refusal: Stop, { unlocks }: Move
   return refusal.effect === 'deny' && write !== undefined && (await unlockOf(write, unlocks)) !== undefined;
 }
 
-/** Undefined where it is to several tags: each would have a base of its own. */
+/**
+ * Undefined where it is to several tags, for each would have a base of its own, or by `?tag=`, which registries ignore:
+ * their success would say nothing of the tag.
+ */
 function tagWriteOf({ rules, operation, caller, tags, pushed }: Push): TagWrite | undefined {
   const [tag] = tags;
-  if (tag === undefined || operation.tags.length > 1) return undefined;
+  if (tag === undefined || operation.tags.length > 1 || !('tag' in operation.reference)) return undefined;
   return { rules, operation, caller, tag, digest: pushed.sha256 };
 }
 
 function notAlone({ operation: { repository }, tags }: Push): Stop {
-  const message = `whether ${repository}:${tags.join(', ')} may be moved is judged for one tag at a time; push it alone`;
+  const message = `whether ${repository}:${tags.join(', ')} may be moved is judged for one tag at a time; push it alone, and by its name`;
   return denied([], message, { repository, tags });
 }
 
-/** Before it is sent: a tag whose first push nobody noted would be old from the beginning. */
-async function noteBirth(write: TagWrite, { births }: MovePorts): Promise<Stop | undefined> {
-  if (!hasAge(write)) return undefined;
-  const noted = await births.note(write.operation.repository, write.tag).catch(away);
-  if (noted !== 'away') return undefined;
-  return stop('UNAVAILABLE', 'the store that the replicas share is away, and a first push is noted there');
+/**
+ * Only of a tag that was made: who may not push must not make an old one young. Where it cannot be noted the tag is old
+ * from the beginning.
+ */
+async function noteBirth(write: TagWrite, { births }: MovePorts): Promise<void> {
+  if (hasAge(write)) await births.note(write.operation.repository, write.tag).catch(away);
+}
+
+/** What a tag was that is gone, where a rule keeps its name. */
+async function recalled(write: TagWrite, fact: TagFact, { tombstones }: MovePorts): Promise<TagFact> {
+  const { rules, operation, tag, digest } = write;
+  if (fact.state !== 'absent' || !hasTombstone(rules, operation.repository, tag)) return fact;
+  const was = await tombstones.recall(operation.repository, tag).catch(away);
+  if (was === 'away')
+    return { state: 'unknown', reason: 'it is absent now, but what it was before cannot be read' };
+  return was === undefined ? fact : { ...fact, was, isPushed: was === digest };
 }
 
 /** What was kept of the tag is no longer so: whether that is sure. */
@@ -104,6 +112,6 @@ async function remember(
   { facts, tombstones }: MovePorts,
 ): Promise<boolean> {
   if (immutableSince(rules, repository, tag) !== undefined) facts.seen(repository, [tag], pushed.sha256);
-  if (!immutableRulesFor(rules, repository, tag).some((rule) => rule.tombstone)) return true;
+  if (!hasTombstone(rules, repository, tag)) return true;
   return (await tombstones.replace(repository, tag, pushed.sha256).catch(away)) !== 'away';
 }

@@ -1,4 +1,5 @@
 import { decide, tagsToLookUp } from '../core/decision.ts';
+import { hasCreateLevel } from '../core/judge-overwrite.ts';
 import type { Decision } from '../core/verdict.ts';
 import { RegistryError } from '../core/errors.ts';
 import { isWrite, type Operation } from '../core/operation.ts';
@@ -8,7 +9,7 @@ import type { Caller, RuleSet } from '../core/rule.ts';
 import { bindToken } from '../core/token-rules.ts';
 import { authorize, type TokenService } from './authorize.ts';
 import { deleteNeeded, type DeletePorts, type Deleting } from './delete-digest.ts';
-import { deleteImmutable, type DeleteTagPorts } from './delete-tag.ts';
+import { deleteImmutable, deleteInTurn, type DeleteTagPorts } from './delete-tag.ts';
 import type { Exchange } from './exchange.ts';
 import { forward } from './forward.ts';
 import { pushManifest, type PushPorts } from './push.ts';
@@ -34,8 +35,8 @@ export async function serveRegistry(received: Exchange, ports: RegistryPorts): P
   const asked = parseOperation(received.req.method ?? '', received.target);
   const { caller, operation } = await authorize(received, asked, ports.callers, ports.tokenService);
   const judge = (): Judgement => {
+    received.trail.judged = { operation, caller, rules: ports.rules.current() };
     const inForce = rulesFor(operation, ports.rules);
-    received.trail.judged = { operation, caller, rules: inForce };
     const rules = bound(inForce, operation, caller);
     const decision = decide(rules, operation, caller, { nowMs: ports.clock.nowMs(), tags: new Map() });
     if (decision.effect === 'deny') throw refusalError(decision);
@@ -53,6 +54,8 @@ export async function serveRegistry(received: Exchange, ports: RegistryPorts): P
       // Absent now may be present then: it is judged here, and answered here.
       if (tagsToLookUp(rules, operation).length > 0)
         return deleteImmutable(exchange, operation, caller, () => judge().rules, ports);
+      if (decision.effect === 'allow' && hasCreateLevel(rules, operation.repository, operation.tag))
+        return deleteInTurn(exchange, operation, caller, () => judge().rules, ports);
       return deleteUnneeded(exchange, operation, caller, { decision, judge }, ports);
     case 'deleteManifest':
     case 'deleteBlob':

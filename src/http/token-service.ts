@@ -130,7 +130,10 @@ async function answer(
   const inForce = rulesFor(asked.scopes, rules);
   const granted = grant(inForce, asked.scopes, caller);
   const refusal = ports.refuseAtToken ? refuseAtToken(inForce, granted, caller) : undefined;
-  if (refusal) throw refusalError(refusal);
+  if (refusal) {
+    exchange.trail.refusedToken = { caller, rules: inForce };
+    throw refusalError(refusal);
+  }
   const issued = await issuer.issue(subject, granted);
   const fingerprint = subject === undefined ? undefined : await users.fingerprint(subject);
   const isRefreshed = asked.wantsRefreshToken && subject !== undefined && fingerprint !== undefined;

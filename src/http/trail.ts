@@ -17,14 +17,16 @@ export interface Trail {
   readonly requestId: string;
   /** Twice set, where a body was waited for in between; undefined: it was no request that is judged. */
   judged?: Judged;
+  /** By what a token was refused that would have been good for a push. */
+  refusedToken?: Omit<Judged, 'operation'>;
   /** What the tag, or the manifest, was before; as far as it had to be known. */
   before?: Digest;
   /** What is pushed. */
   pushed?: Digest;
   /** What the upstream answered to the operation itself. */
   upstreamStatus?: number;
-  /** The exception by which it was let through. */
-  unlock?: Unlock;
+  /** The exceptions by which it was let through. */
+  unlocks: readonly Unlock[];
   /** What rules that only warn would have refused. */
   readonly warnings: Stop[];
 }
@@ -33,7 +35,11 @@ const requestIdGrammar = /^[\x21-\x7e]{1,128}$/;
 
 /** @param given the client's `X-Request-Id`, which stays where it can be logged and sent as it is */
 export function newTrail(given: string | undefined, make: () => string): Trail {
-  return { requestId: given !== undefined && requestIdGrammar.test(given) ? given : make(), warnings: [] };
+  return {
+    requestId: given !== undefined && requestIdGrammar.test(given) ? given : make(),
+    unlocks: [],
+    warnings: [],
+  };
 }
 
 /** RFC 9111, section 5.5: told to the client beside what its request came to. */
@@ -44,9 +50,13 @@ export function warningHeaders({ warnings }: Trail): string[] {
   });
 }
 
+/** Clients and proxies take a head of some kilobytes. */
+const messageLimit = 400;
+
 /** A header is ASCII: the ellipsis of a digest would throw. */
 function quotable(message: string): string {
-  return message
+  const whole = message.length > messageLimit ? `${message.slice(0, messageLimit)}…` : message;
+  return whole
     .replaceAll('…', '...')
     .replace(/["\\]/g, '\\$&')
     .replace(/[^\x20-\x7e]/g, '?');

@@ -6,9 +6,11 @@ import { RepositoryNeeds } from '../../src/adapters/repository-needs.ts';
 import { RepositoryReads } from '../../src/adapters/repository-reads.ts';
 import { UpstreamTagFacts } from '../../src/adapters/tag-facts.ts';
 import { Upstream } from '../../src/adapters/upstream.ts';
+import { inForceAfter } from '../../src/adapters/rules-in-force.ts';
 import type { Digest, Repository, Tag } from '../../src/core/reference.ts';
+import type { RuleSet } from '../../src/core/rule.ts';
 import { digestOf } from '../fixtures/image.ts';
-import { immutableTags, ruleSet } from '../fixtures/rules.ts';
+import { immutableTags, protectedTags, ruleSet } from '../fixtures/rules.ts';
 import { answerOci, startUpstream, type ScriptedUpstream } from '../fixtures/upstream.ts';
 
 const repository = 'a/b' as Repository;
@@ -21,7 +23,7 @@ interface Scene {
   /** Path → body; what is not there is a route that the registry does not have. */
   readonly bodies: Map<string, string>;
   nowMs: number;
-  readonly tagsNeeding: (target: string) => Promise<readonly string[]>;
+  readonly tagsNeeding: (target: string, inForce?: RuleSet) => Promise<readonly string[]>;
   readonly asked: (part: string) => number;
 }
 
@@ -44,8 +46,9 @@ async function openScene(t: Test): Promise<Scene> {
   const facts = new UpstreamTagFacts(reader);
   const manifests = new ManifestCache(reads);
   const needs = new RepositoryNeeds({ reads, manifests, facts, ledger: scene.ledger, clock, tagLimit: 3 });
-  const tagsNeeding = async (target: string): Promise<readonly string[]> => {
-    const question = { repository, target: target as Digest, isManifest: true, rules, asCaller: [] };
+  const tagsNeeding = async (target: string, inForce = rules): Promise<readonly string[]> => {
+    const asked = { repository, target: target as Digest, isManifest: true, asCaller: [] };
+    const question = { ...asked, rules: inForce };
     const fact = await needs.tagsNeeding({ ...question, isVerified: false, claimed: [], withinMs: 2_000 });
     return fact.state === 'known' ? [...fact.tags].map(({ tag }) => tag) : [`unknown: ${fact.reason}`];
   };
@@ -120,4 +123,37 @@ t.test('more protected tags than are walked', async (t) => {
   t.same(await scene.tagsNeeding(image), ['v1', 'v2', 'v3']);
   listTags(scene, 'v1', 'v2', 'v3', 'v4');
   t.same(await scene.tagsNeeding(image), ['unknown: more than 3 tags are protected']);
+});
+
+/** Asked at once, so that those who come later share the next walk where they may. */
+async function askTogether(scene: Scene, target: string, all: readonly RuleSet[]): Promise<unknown[]> {
+  return Promise.all(all.map((inForce) => scene.tagsNeeding(target, inForce)));
+}
+
+t.test('fix: a walk for rules that only warn is not shared with who is judged', async (t) => {
+  const scene = await openScene(t);
+  const target = serve(scene, { is: 1 }, 'v1');
+  listTags(scene, 'v1', 'w1');
+  const both = ruleSet({
+    tagRules: [
+      immutableTags('releases', '^v'),
+      { ...immutableTags('others', '^w'), enforcement: 'warn' as const },
+    ],
+  });
+  const position = { isEnabled: true, admitsFirstPushFromMs: 0 };
+  const { effective } = inForceAfter(undefined, { rules: both, switch: position }, 0);
+  const { watched = effective } = effective;
+  t.same(await askTogether(scene, target, [watched, watched, effective]), [[], [], ['v1']]);
+});
+
+t.test("fix: a walk for what one token forbids is not shared with another's", async (t) => {
+  const scene = await openScene(t);
+  const target = serve(scene, { is: 1 }, 'v1');
+  listTags(scene, 'v1');
+  const mayNot = (levels: object): RuleSet => ({
+    ...ruleSet({ tagRules: [immutableTags('others', '^x')] }),
+    tokenRules: [protectedTags('token', '^v', levels)],
+  });
+  const [push, remove] = [mayNot({ push: 'no_access' }), mayNot({ delete: 'no_access' })];
+  t.same(await askTogether(scene, target, [push, push, remove]), [[], [], ['v1']]);
 });

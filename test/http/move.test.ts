@@ -4,6 +4,7 @@ import { BirthsFile } from '../../src/adapters/births-file.ts';
 import { InMemoryUnlocks } from '../../src/adapters/unlocks-memory.ts';
 import { parseRules } from '../../src/config/rules.ts';
 import type { Births } from '../../src/core/births.ts';
+import { digestsOf } from '../../src/adapters/digests.ts';
 import { StoreAway } from '../../src/core/ports.ts';
 import type { Repository, Tag } from '../../src/core/reference.ts';
 import type { RuleSet } from '../../src/core/rule.ts';
@@ -177,14 +178,58 @@ t.test('immutable_after: a tag whose first push nobody noted is immutable', asyn
   t.equal(await moves.births.recall(repository, tag), undefined);
 });
 
-t.test('immutable_after: nothing is sent whose first push cannot be noted', async (t) => {
+t.test('immutable_after: a first push that cannot be noted makes a tag that is old', async (t) => {
   const moves = await Moves.open(t);
   const refusing = (): Promise<never> => Promise.reject(new StoreAway('away'));
   const births: Births = { recall: refusing, note: refusing, close: () => Promise.resolve() };
-  t.match(await moves.push('one', aging, { births }), /^undecided UNAVAILABLE: the store .* is away/);
-  t.equal(moves.scene.puts, 0);
-  moves.scene.tags.set('v1', 'there');
-  t.match(await moves.push('one', aging, { births }), /^deny DENIED/, 'an age that nobody can say is old');
+  t.equal(await moves.push('one', aging, { births }), 'sent');
+  t.match(await moves.push('two', aging, { births }), /^deny DENIED/, 'an age that nobody can say is old');
+  t.match(await moves.push('two', aging), /^deny DENIED/, 'nor was it noted');
+});
+
+t.test('fix: a push that the upstream refused makes no old tag young', async (t) => {
+  const moves = await Moves.open(t);
+  const { scene, births, unlocks } = moves;
+  const moving = { births, unlocks, trail: moves.trail };
+  // To whom may not see it the registry says that it is not there.
+  for (const status of [401, 403, 500])
+    await scene.push('stranger', answered(status), { rules: aging, moving, target: '/v2/a/manifests/v1' });
+  t.equal(await births.recall(repository, tag), undefined);
+  await scene.clock.advance(200_000);
+  scene.tags.set('v1', 'from before');
+  t.match(await moves.push('two', aging), /^deny DENIED/);
+});
+
+t.test('fix: a tag from the future is old', async (t) => {
+  const moves = await Moves.open(t);
+  t.equal(await moves.push('one', aging), 'sent');
+  const bornMs = moves.scene.clock.nowMs();
+  const births: Births = {
+    recall: () => Promise.resolve(bornMs + hourMs),
+    note: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+  };
+  t.match(await moves.push('two', aging, { births }), /^deny DENIED: tag is immutable/);
+});
+
+t.test('fix: a name that is kept is not free to an unlock that ends too soon', async (t) => {
+  const moves = await Moves.open(t);
+  moves.scene.was = digestsOf(Buffer.from('one')).sha256;
+  t.match(await moves.push('two', kept), /^deny DENIED: .* was sha256:.* and is gone/);
+  const { id } = await moves.unlock(putDeadlineMs - 1);
+  t.match(await moves.push('two', kept), /^deny DENIED: .* was sha256:.* and is gone/);
+  await moves.unlocks.end(id);
+  await moves.unlock(hourMs);
+  t.equal(await moves.push('two', kept), 'sent');
+});
+
+t.test('fix: by ?tag= nothing moves, for a registry may ignore that and say yes', async (t) => {
+  const moves = await Moves.open(t);
+  moves.scene.tags.set('v1', 'one');
+  await moves.unlock(hourMs);
+  const target = `/v2/a/manifests/sha256:${'a'.repeat(64)}?tag=v1`;
+  t.match(await moves.push('two', immutable, { target }), /^deny DENIED: .*by its name/);
+  t.same(moves.scene.createdTags, []);
 });
 
 t.test('an unlock admits a push until it ends, and not one millisecond longer', async (t) => {
@@ -194,10 +239,10 @@ t.test('an unlock admits a push until it ends, and not one millisecond longer', 
   t.match(await moves.push('two', immutable), /^deny DENIED: tag is immutable/);
   const unlock = await moves.unlock(hourMs);
   t.equal(await moves.push('two', immutable), 'sent');
-  t.match(moves.trail.unlock, { id: unlock.id, reason: 'CVE-2026-1', by: 'alice' });
+  t.match(moves.trail.unlocks[0], { id: unlock.id, reason: 'CVE-2026-1', by: 'alice' });
   t.ok(moves.trail.before, 'what it was is told');
   t.equal(await moves.push('two', immutable), 'sent');
-  t.equal(moves.trail.unlock, undefined, 'the same manifest needs no exception');
+  t.same(moves.trail.unlocks, [], 'the same manifest needs no exception');
   await scene.clock.advance(hourMs - putDeadlineMs);
   t.equal(await moves.push('three', immutable), 'sent', 'it ends when the unlock does');
   await scene.clock.advance(1);

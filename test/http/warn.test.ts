@@ -169,3 +169,31 @@ t.test('nothing waits long for a rule that refuses nothing', async (t) => {
   // Its second, and a margin for a busy machine; a look-up that counts may take ten.
   t.ok(tookMs < 5_000, `${Math.round(tookMs)} ms`);
 });
+
+t.test(
+  'fix: what is found out for a rule that only warns says nothing to a delete that is judged',
+  async (t) => {
+    const rules = `tag_rules:
+  - { id: releases, tag_name_pattern: ^v, immutable: true }
+  - { id: others, tag_name_pattern: ^w, immutable: true, enforcement: warn }
+`;
+    const door = await startDoor(t, rules);
+    t.equal((await push(door, 'v1', one)).status, 201);
+    const remove = (digest: string): Promise<Answer> =>
+      ask(`${door.tagwarden.url}/v2/${repository}/manifests/${digest}`, { method: 'DELETE' });
+    for (let round = 0; round < 5; round++) {
+      // Those who are under way share their walks.
+      const answers = await Promise.all(
+        Array.from({ length: 60 }, async (_, index) => {
+          if (index % 10 !== 5) return remove(imageOf(`${round} ${index}`).descriptor.digest);
+          return refusalOf(await remove(one.descriptor.digest));
+        }),
+      );
+      const refusals = answers.filter((answer) => typeof answer === 'string');
+      t.equal(refusals.length, 6);
+      for (const refusal of refusals) t.match(refusal, /^403 DENIED: manifest is needed by immutable tag/);
+    }
+    const stored = await storedManifest(door.registry.url, repository, 'v1');
+    t.equal(stored.digest, one.descriptor.digest);
+  },
+);

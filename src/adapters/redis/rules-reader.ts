@@ -18,7 +18,7 @@ export type Found =
   /** They are not what was published. */
   | { readonly state: 'damaged' }
   /** They say something that this version does not know. */
-  | { readonly state: 'unreadable' };
+  | { readonly state: 'unreadable'; readonly hasManaged: boolean };
 
 /** What is refused may be mended in a way that does not show in its stamp. */
 const rereadMs = 5_000;
@@ -75,7 +75,8 @@ export class RulesReader {
         const details = { revision, reason: error.message, failedReloads: this.#refused };
         this.#log.error(details, 'rules in redis refused; the last good ones stay in force');
       }
-      return { state: error instanceof SnapshotDamaged ? 'damaged' : 'unreadable' };
+      if (error instanceof SnapshotDamaged) return { state: 'damaged' };
+      return { state: 'unreadable', hasManaged: /"registry"\s*:/.test(payload ?? '') };
     }
   }
 }

@@ -186,6 +186,8 @@ export class SharedRules implements RuleSource, ImmutabilitySwitch, ManagedRules
   async #reconcile(wanted: RuleSet | undefined): Promise<RulesLook> {
     for (let attempt = 0; attempt < attemptLimit; attempt++) {
       const seen = await this.#reader.look();
+      if (seen.found.state === 'unreadable' && seen.found.hasManaged)
+        throw new StoreAway('the rules in redis are of a later version, and managed ones are among them');
       const offer = this.#offerOver(seen, wanted);
       if (!offer) {
         this.#take(seen);

@@ -5,7 +5,7 @@ import type { AuthConfig } from '../../config/auth.ts';
 import { accessLevels, isAccessLevel } from '../../core/access-level.ts';
 import { mayAct, type ApiCaller } from '../../core/api-access.ts';
 import { explain, operationOn } from '../../core/explain.ts';
-import type { Clock, Needs, RuleSource, TagFacts } from '../../core/ports.ts';
+import type { Clock, Needs, RuleSource, TagFacts, Tombstones } from '../../core/ports.ts';
 import { isDigest, type Digest } from '../../core/reference.ts';
 import { gatherFacts, type Sources, type Supposition } from '../explain-facts.ts';
 import type { LiftingPorts } from '../lifting.ts';
@@ -20,6 +20,7 @@ export interface ExplainPorts {
   readonly rules: RuleSource;
   readonly facts: TagFacts;
   readonly needs: Needs;
+  readonly tombstones: Pick<Tombstones, 'recall'>;
   readonly walkMs: number;
   /** With what the upstream is asked; absent: with nothing. */
   readonly own: OwnAuthorization | undefined;
@@ -107,9 +108,9 @@ function digestIn(body: Question, name: 'pushed' | 'is'): Digest | undefined {
   throw new ApiRefusal(400, { error: `${name} is invalid` });
 }
 
-function sourcesOf({ facts, needs, walkMs, own }: ExplainPorts): Sources {
+function sourcesOf({ facts, needs, tombstones, walkMs, own }: ExplainPorts): Sources {
   return {
-    ...{ facts, needs, walkMs },
+    ...{ facts, needs, tombstones, walkMs },
     authorize: async (repository) => (own ? ['Authorization', await own.of(repository)] : []),
   };
 }

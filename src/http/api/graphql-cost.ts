@@ -27,12 +27,14 @@ type Variables = Readonly<Record<string, unknown>>;
  */
 export function refuseCostly({ definitions }: DocumentNode, variables: Variables): void {
   const fragments = new Map<string, FragmentDefinitionNode>();
-  const defaults: Record<string, unknown> = {};
+  const defaults: Record<string, number> = {};
   for (const definition of definitions) {
     if (definition.kind === Kind.FRAGMENT_DEFINITION) fragments.set(definition.name.value, definition);
     if (definition.kind !== Kind.OPERATION_DEFINITION) continue;
     for (const { variable, defaultValue } of definition.variableDefinitions ?? []) {
-      if (defaultValue?.kind === Kind.INT) defaults[variable.name.value] = Number(defaultValue.value);
+      // Of several operations each may have its own default: the most counts.
+      const value = defaultValue?.kind === Kind.INT ? Number(defaultValue.value) : 0;
+      defaults[variable.name.value] = Math.max(value, defaults[variable.name.value] ?? 0);
     }
   }
   const measure = new Measure(fragments, { ...defaults, ...variables });
@@ -80,6 +82,9 @@ class Measure {
     if (byDefault === undefined) return 0;
     const first = given.find((argument) => argument.name.value === 'first')?.value;
     const asked = first?.kind === Kind.VARIABLE ? this.#variables[first.name.value] : undefined;
+    // What is null, or not said by a variable, may be as many as there can be.
+    const isUnsaid = first !== undefined && first.kind !== Kind.INT && typeof asked !== 'number';
+    if (isUnsaid) return pageSizeLimit;
     const size = first?.kind === Kind.INT ? Number(first.value) : (asked ?? byDefault);
     return Math.min(Math.max(typeof size === 'number' ? size : byDefault, leastCost), pageSizeLimit);
   }

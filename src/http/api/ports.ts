@@ -18,6 +18,8 @@ export interface RuleChange {
   readonly kind: 'repository' | 'tag';
   readonly before?: RepositoryRuleObject | TagRuleObject;
   readonly after?: RepositoryRuleObject | TagRuleObject;
+  /** It may be in force or not: the store did not say. */
+  readonly outcome?: 'unknown';
 }
 
 export interface ApiTokenHolders {

@@ -1,4 +1,5 @@
 import type { ManagedState } from '../../core/managed-rules.ts';
+import { StoreAway } from '../../core/ports.ts';
 import type { Managed } from '../../core/rule.ts';
 import type { ApiPorts, RuleChange } from './ports.ts';
 import type { RuleKind } from './rule-kinds.ts';
@@ -66,18 +67,27 @@ export class RuleActions<
   >(by: By, action: RuleChange['action'], edit: (state: ManagedState) => Edit): Promise<Edit> {
     // The last is the one that counts: the store asks again where another change came between.
     const edits: Edit[] = [];
-    await this.#ports.managed.change((state) => {
-      const made = edit(state);
-      edits.push(made);
-      return made.next;
-    });
+    const tell = ({ before, after }: Edit, outcome?: 'unknown'): void => {
+      const shown = { ...(before && { before }), ...(after && { after }), ...(outcome && { outcome }) };
+      const change: RuleChange = { at: new Date(), ...by, action, kind: this.#kind.name, ...shown };
+      this.#ports.log.info(change, outcome ? 'a rule may have been changed' : 'a rule was changed');
+      this.#ports.onChange(change);
+    };
+    try {
+      await this.#ports.managed.change((state) => {
+        const made = edit(state);
+        edits.push(made);
+        return made.next;
+      });
+    } catch (error) {
+      const tried = edits.at(-1);
+      // It may be in force all the same, and somebody will ask who it was.
+      if (error instanceof StoreAway && tried) tell(tried, 'unknown');
+      throw error;
+    }
     const made = edits.at(-1);
     if (!made) throw new Error('a change was made without its edit');
-    const { before, after } = made;
-    const shown = { ...(before && { before }), ...(after && { after }) };
-    const change: RuleChange = { at: new Date(), ...by, action, kind: this.#kind.name, ...shown };
-    this.#ports.log.info(change, 'a rule was changed');
-    this.#ports.onChange(change);
+    tell(made);
     return made;
   }
 }

@@ -33,6 +33,8 @@ type UnlockObject = Static<typeof unlockObject>;
 
 const decorator = 'unlockCaller';
 const reasonLengthLimit = 500;
+/** All are read for each push that would be refused. */
+const unlockLimit = 1_000;
 
 /** `/v4/unlocks`: exceptions to the immutable rules of one tag, that end by themselves. */
 export function unlockRoutes(app: FastifyInstance, ports: ApiPorts): void {
@@ -72,7 +74,20 @@ export function unlockRoutes(app: FastifyInstance, ports: ApiPorts): void {
       const caller = request.getDecorator<ApiCaller>(decorator);
       const body = request.body as Static<typeof newUnlock>;
       const asked = read(body, caller);
-      const unlock = await ports.unlocks.add(asked, body.expires_in * 1000);
+      if ((await ports.unlocks.all()).length >= unlockLimit)
+        throw new ApiRefusal(422, {
+          message: `There are ${unlockLimit} unlocks already; end some, or make a rule of it`,
+        });
+      const unlock = await ports.unlocks.add(asked, body.expires_in * 1000).catch((error: unknown) => {
+        ports.onUnlock({
+          action: 'unlock',
+          outcome: 'unknown',
+          asked,
+          caller: caller.name,
+          address: request.ip,
+        });
+        throw error;
+      });
       tell(ports, 'unlock', unlock, caller, request);
       return reply.code(201).send(show(unlock));
     },

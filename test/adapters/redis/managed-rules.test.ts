@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
 import { removeTagRule } from '../../../src/core/managed-rules.ts';
@@ -106,4 +107,19 @@ t.test('a write that fails is told, and what cannot be read is not written over'
   const fresh = await openReplica(t, redis.url);
   await t.rejects(fresh.rules.state(), { name: 'StoreAway', message: /cannot be read/ });
   await t.rejects(addTags(fresh.rules, '^v'), { name: 'StoreAway', message: /cannot be read/ });
+});
+
+t.test('fix: a writer does not write over managed rules that it cannot read', async (t) => {
+  const redis = await startRedis(t);
+  const follower = await openReplica(t, redis.url);
+  await addTags(follower.rules, '^v');
+  const payload = await redis.cli('hget', recordKey, 'payload');
+  const later = payload.replace(/"format":\d+/, '"format":99');
+  const checksum = createHash('sha256').update(later).digest('hex');
+  await redis.cli('hset', recordKey, 'payload', later, 'checksum', checksum, 'revision', '7');
+  const writer = await openReplica(t, redis.url, { file: immutable('own') });
+  t.same(writer.tags(), ['own'], 'it goes by its file');
+  await sleep(1_500);
+  t.equal(await redis.cli('hget', recordKey, 'payload'), later);
+  t.same(follower.tags(), ['^v'], 'and who knew them goes on');
 });

@@ -1,5 +1,6 @@
-import { buildClientSchema, getIntrospectionQuery, type IntrospectionQuery } from 'graphql';
+import { buildClientSchema, getIntrospectionQuery, parse, type IntrospectionQuery } from 'graphql';
 import t from 'tap';
+import { refuseCostly } from '../../../src/http/api/graphql-cost.ts';
 import { repositoryId, startGraphql } from '../../fixtures/graphql.ts';
 import { askApi, tokenNamed } from '../../fixtures/management-api.ts';
 
@@ -167,4 +168,24 @@ t.test('who asks for introspection gets the schema', async (t) => {
   const schema = buildClientSchema(data as IntrospectionQuery);
   t.ok(schema.getType('createContainerProtectionTagRuleInput'));
   t.match((await ask('{ containerRepositor(id: "x") { id } }')).messages, [/Did you mean/]);
+});
+
+t.test('fix: what is null, or another default of the same name, is no cheap page', (t) => {
+  const cost = (query: string, variables = {}): boolean => {
+    try {
+      refuseCostly(parse(query), variables);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  const pages = (count: number, first: string): string =>
+    Array.from({ length: count }, (_, index) => `a${index}: tags(first: ${first}) { name }`).join(' ');
+  t.ok(cost(`{ ${pages(20, '100')} }`));
+  t.notOk(cost(`{ ${pages(21, '100')} }`));
+  t.notOk(cost(`{ ${pages(21, 'null')} }`));
+  t.notOk(cost(`query($n: Int) { ${pages(21, '$n')} }`, { n: null }));
+  const two = `query A($n: Int = 100) { ${pages(21, '$n')} } query B($n: Int = 1) { ${pages(1, '$n')} }`;
+  t.notOk(cost(two));
+  t.end();
 });

@@ -13,7 +13,7 @@ import {
 import { temporaryDirectory } from '../../fixtures/program.ts';
 import { startRegistry } from '../../fixtures/registry.ts';
 import { startTagwarden } from '../../fixtures/tagwarden.ts';
-import { startUpstream } from '../../fixtures/upstream.ts';
+import { startUpstream, type ScriptedUpstream } from '../../fixtures/upstream.ts';
 
 const asked = {
   ...{ repository: 'flightjs/flight', tag: 'v1', actions: ['push'], reason: 'CVE-2026-1' },
@@ -80,14 +80,14 @@ interface Door {
   readonly audit: () => readonly Record<string, unknown>[];
 }
 
-async function startDoor(t: Test, upstream: string): Promise<Door> {
+async function startDoor(t: Test, upstream: string, text = rules): Promise<Door> {
   const directory = temporaryDirectory(t);
   const tokenFile = join(directory, 'tokens.yaml');
   const auditFile = join(directory, 'audit.jsonl');
   const roles: Roles = { alice: ['unlock'] };
   writeFileSync(tokenFile, tokensText(roles));
   const flags = ['--admin-token-file', tokenFile, '--log-audit-file', auditFile];
-  const { url, app } = await startTagwarden(t, { upstream, rules, flags });
+  const { url, app } = await startTagwarden(t, { upstream, rules: text, flags });
   return {
     url,
     unlock: (change = {}) =>
@@ -146,20 +146,21 @@ t.test('a release is replaced, and the audit tells the story', async (t) => {
     { audit: 'unlock', action: 'unlock', caller: 'alice', unlock: { reason: asked.reason } },
     {
       audit: 'unlocked',
-      unlock: { id: unlocked.id, by: 'alice', reason: asked.reason },
+      unlocks: [{ id: unlocked.id, tag: 'v1', by: 'alice', reason: asked.reason }],
       digestBefore: one.descriptor.digest,
       digestAfter: two.descriptor.digest,
       status: 201,
     },
     { audit: 'denied', operation: 'deleteManifest' },
     { audit: 'unlock' },
-    { audit: 'unlocked', operation: 'deleteManifest', status: 202, unlock: { by: 'alice' } },
+    { audit: 'unlocked', operation: 'deleteManifest', status: 202, unlocks: [{ by: 'alice' }] },
   ]);
 });
 
-t.test('an unlocked tag is deleted, and its name is free at once', async (t) => {
-  let stored: Buffer | undefined = one.bytes;
-  const upstream = await startUpstream(t, (req, res) => {
+/** An upstream with one tag, which may be deleted by its name. */
+function startOneTag(t: Test, first?: Buffer): Promise<ScriptedUpstream> {
+  let stored = first;
+  return startUpstream(t, (req, res) => {
     const isThere = stored !== undefined;
     const known = isThere ? { 'Docker-Content-Digest': digestOf(stored ?? Buffer.alloc(0)) } : {};
     switch (req.method) {
@@ -183,6 +184,10 @@ t.test('an unlocked tag is deleted, and its name is free at once', async (t) => 
         );
     }
   });
+}
+
+t.test('an unlocked tag is deleted, and its name is free at once', async (t) => {
+  const upstream = await startOneTag(t, one.bytes);
   const door = await startDoor(t, upstream.url);
   t.match(refusalOf(await remove(door, 'v1')), /^403 DENIED: tag is immutable; .* cannot be deleted/);
   t.equal((await push(door, one)).status, 201, 'the same manifest: its claim is confirmed');
@@ -191,8 +196,7 @@ t.test('an unlocked tag is deleted, and its name is free at once', async (t) => 
   t.equal(await door.lock(forPush), 204);
   const { json } = await door.unlock({ actions: ['delete'], expires_in: 60 });
   t.equal((await remove(door, 'v1')).status, 202);
-  t.equal(stored, undefined);
-  t.match(door.audit().at(-1), { audit: 'unlocked', unlock: { id: (json as { id: string }).id } });
+  t.match(door.audit().at(-1), { audit: 'unlocked', unlocks: [{ id: (json as { id: string }).id }] });
   t.match(refusalOf(await remove(door, 'v1')), /^404 MANIFEST_UNKNOWN/);
   t.equal((await push(door, three)).status, 201, 'and may be made anew');
   t.equal((await push(door, three)).status, 201);
@@ -206,4 +210,20 @@ t.test('an unlock that ends before the write would is none', async (t) => {
   // A push may take 25 s.
   await door.unlock({ expires_in: 20 });
   t.match(refusalOf(await push(door, two)), /^403 DENIED: tag is immutable/);
+});
+
+t.test('fix: a tag that robots may make is deleted, and made again at once', async (t) => {
+  const upstream = await startOneTag(t);
+  const creating = `tag_rules:
+  - tag_name_pattern: ^v
+    minimum_access_level_for_create: developer
+    minimum_access_level_for_push: maintainer
+`;
+  const door = await startDoor(t, upstream.url, creating);
+  t.equal((await push(door, one)).status, 201);
+  t.match(refusalOf(await push(door, two)), /^403 DENIED: tag protected/);
+  t.equal((await remove(door, 'v1')).status, 202);
+  const beganMs = performance.now();
+  t.equal((await push(door, two)).status, 201);
+  t.ok(performance.now() - beganMs < 4_000, 'nothing waits for what is gone');
 });
