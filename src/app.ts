@@ -72,23 +72,14 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
   const own = auth.own ?? (credentials && ownAccount(credentials));
   const { facts, needs } = wireFacts({ ...store, upstream, own, clock, log, tagLimit });
 
+  /** By what requests are judged, and explained. */
+  const judging = {
+    ...{ rules, facts, needs, tombstones, births, unlocks, clock, putDeadlineMs },
+    walkMs: walkSeconds * 1000,
+  };
   const { observe, warned } = observer(log, audit);
   const server = registryServer({
-    registry: {
-      rules,
-      claims,
-      facts,
-      needs,
-      tombstones,
-      births,
-      unlocks,
-      clock,
-      upstream,
-      idleMs,
-      putDeadlineMs,
-      walkMs: walkSeconds * 1000,
-      ...auth,
-    },
+    registry: { ...judging, claims, upstream, idleMs, ...auth },
     tokens: auth.tokens,
     passthrough: passthrough(config.passthrough, origin, idleMs, ca),
     addressing: {
@@ -97,8 +88,7 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
     },
     observe,
   });
-  const lifting = { births, unlocks, clock, putDeadlineMs };
-  const explain = { rules, facts, needs, tombstones, own, clock, lifting, walkMs: walkSeconds * 1000, auth: config.auth };
+  const explain = { ...judging, own, lifting: judging, auth: config.auth };
   const api = await wireApi(config.admin, { ...store, upstream, log, audit, explain });
   const admin = await adminServer(
     () => readinessOf(store, auth, { tamperings: facts.tamperings, warned: warned() }),

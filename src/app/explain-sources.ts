@@ -30,5 +30,10 @@ export async function explainSources(
     ...{ upstream, tagLimit, own: credentials.own, clock: steadyClock },
     ...{ ledger: new InMemoryLedger(), tombstones: unread, log: pino({ level: 'silent' }) },
   });
-  return { ...wired, tombstones: unread, walkMs: walkSeconds * 1000, authorize: (repository) => credentials.of(repository) };
+  return {
+    ...wired,
+    tombstones: unread,
+    walkMs: walkSeconds * 1000,
+    authorize: (repository) => credentials.of(repository),
+  };
 }

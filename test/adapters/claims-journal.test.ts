@@ -297,29 +297,3 @@ t.test('a clock that was set back does not keep a tag for longer than a claim li
   t.match(await claims.claim(other('v1')), { outcome: 'held' });
   t.match(await claims.claim(other('v2')), { outcome: 'held' });
 });
-
-t.test('fix: a restart does not forget that what is confirmed may still be written by another', async (t) => {
-  const path = join(t.testdir(), 'journal');
-  const clock = new ManualClock();
-  const open = async (): Promise<InMemoryClaims> =>
-    new InMemoryClaims(
-      { leaseMs: 10_000, ttlMs: 120_000 },
-      clock,
-      await ClaimsJournal.open(path, clock.nowMs()),
-    );
-  const request = (holder: string, digest: Digest): ClaimRequest => ({
-    ...{ repository: 'a/b' as Repository, tags: ['v1' as Tag], digest, needs: [digest], holder },
-  });
-  const claims = await open();
-  for (const holder of ['first', 'second']) {
-    t.same(await claims.claim(request(holder, one)), { outcome: 'held' });
-    t.equal(await claims.arm(request(holder, one)), 'armed');
-  }
-  t.ok(await claims.confirm(request('first', one)));
-  const swapping = { ...request('third', two), swaps: true as const };
-  t.match(await claims.claim(swapping), { outcome: 'taken' }, 'the second push is on its way');
-  await claims.close();
-  const again = await open();
-  t.match(await again.claim(swapping), { outcome: 'taken' }, 'and nobody knows whether it has arrived');
-  await again.close();
-});

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Type, type Static } from 'typebox';
 import { mayAct, type ApiCaller } from '../../core/api-access.ts';
+import { StoreAway } from '../../core/ports.ts';
 import { isRepository, isTag } from '../../core/reference.ts';
 import { isReferrerTag } from '../../core/referrer-tag.ts';
 import { longestUnlockMs, unlockActions, type Unlock, type UnlockRequest } from '../../core/unlock.ts';
@@ -71,24 +72,7 @@ export function unlockRoutes(app: FastifyInstance, ports: ApiPorts): void {
       },
     },
     async (request, reply) => {
-      const caller = request.getDecorator<ApiCaller>(decorator);
-      const body = request.body as Static<typeof newUnlock>;
-      const asked = read(body, caller);
-      if ((await ports.unlocks.all()).length >= unlockLimit)
-        throw new ApiRefusal(422, {
-          message: `There are ${unlockLimit} unlocks already; end some, or make a rule of it`,
-        });
-      const unlock = await ports.unlocks.add(asked, body.expires_in * 1000).catch((error: unknown) => {
-        ports.onUnlock({
-          action: 'unlock',
-          outcome: 'unknown',
-          asked,
-          caller: caller.name,
-          address: request.ip,
-        });
-        throw error;
-      });
-      tell(ports, 'unlock', unlock, caller, request);
+      const unlock = await make(request, ports);
       return reply.code(201).send(show(unlock));
     },
   );
@@ -106,6 +90,27 @@ export function unlockRoutes(app: FastifyInstance, ports: ApiPorts): void {
       return reply.code(204).send();
     },
   );
+}
+
+/** @throws ApiRefusal, StoreAway */
+async function make(request: FastifyRequest, ports: ApiPorts): Promise<Unlock> {
+  const caller = request.getDecorator<ApiCaller>(decorator);
+  const body = request.body as Static<typeof newUnlock>;
+  const asked = read(body, caller);
+  if ((await ports.unlocks.all()).length >= unlockLimit) {
+    const message = `There are ${unlockLimit} unlocks already; end some, or make a rule of it`;
+    throw new ApiRefusal(422, { message });
+  }
+  try {
+    const unlock = await ports.unlocks.add(asked, body.expires_in * 1000);
+    tell(ports, 'unlock', unlock, caller, request);
+    return unlock;
+  } catch (error) {
+    // It may be in force all the same, and somebody will ask who it was.
+    const who = { caller: caller.name, address: request.ip };
+    if (error instanceof StoreAway) ports.onUnlock({ action: 'unlock', outcome: 'unknown', asked, ...who });
+    throw error;
+  }
 }
 
 /** @throws ApiRefusal */
