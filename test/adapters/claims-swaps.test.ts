@@ -175,7 +175,9 @@ t.test('a restart knows what was confirmed before, and whether that is what stay
   });
   await fourth.confirm(swap('e', two));
   const fifth = await restarted();
-  t.same(await fifth.claim(swap('f', three)), { outcome: 'held', base: two }, 'it was confirmed');
+  const once = request('f', { digest: three });
+  t.match(await fifth.claim(once), { outcome: 'taken', digest: two, confirmed: true }, 'it was confirmed');
+  t.match(await fifth.claim(swap('f', three)), { outcome: 'taken' }, 'but d may still write it again');
   clock.jump(120_000);
   t.same(await fifth.claim(swap('g', two)), { outcome: 'held' });
 });
