@@ -83,7 +83,8 @@ async function apiToken(argv: readonly string[]): Promise<number> {
   const { makeApiToken } = await import('./app/api-token.ts');
   const made = makeApiToken(argv);
   if ('errors' in made) {
-    printErrors(made.errors);
+    // Standard error may be the tokens file: a comment does it no harm.
+    for (const error of made.errors) console.error(`# tagwarden: ${error}`);
     return 2;
   }
   console.log(made.token);
@@ -133,9 +134,15 @@ function printErrors(errors: readonly string[]): void {
   for (const error of errors) console.error(`tagwarden: ${error}`);
 }
 
-async function check({ rules: { file, managedFile }, redis }: Config): Promise<number> {
-  const { checkRulesFiles } = await import('./adapters/managed-rules-file.ts');
-  const errors = checkRulesFiles(file, redis ? undefined : managedFile);
+async function check({ rules: { file, managedFile }, redis, admin }: Config): Promise<number> {
+  const [{ checkRulesFiles }, { checkApiTokens }] = await Promise.all([
+    import('./adapters/managed-rules-file.ts'),
+    import('./app/api-token.ts'),
+  ]);
+  const errors = [
+    ...checkRulesFiles(file, redis ? undefined : managedFile),
+    ...(admin.tokenFile === undefined ? [] : checkApiTokens(admin.tokenFile)),
+  ];
   printErrors(errors);
   const what = file === undefined ? 'the configuration is good' : `the configuration and ${file} are good`;
   if (errors.length === 0) console.log(`tagwarden: ${what}`);

@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util';
 import { hashApiToken, newApiToken } from '../adapters/token/api-tokens.ts';
 import { parseApiTokens } from '../config/api-tokens.ts';
+import { Invalid } from '../config/complaints.ts';
+import { readText } from '../config/files.ts';
 
 type MadeToken =
   | { readonly token: string; /** For `admin.token_file`, YAML. */ readonly entry: string }
@@ -30,4 +32,15 @@ export function makeApiToken(argv: readonly string[]): MadeToken {
   if ('errors' in parsed)
     return { errors: parsed.errors.map((error) => error.replace(/^[\d:]+ tokens\[0\]\./, '')) };
   return { token, entry };
+}
+
+/** Every error of a tokens file, each with its place. */
+export function checkApiTokens(path: string): readonly string[] {
+  try {
+    const parsed = parseApiTokens(readText(path));
+    return 'errors' in parsed ? parsed.errors.map((error) => `${path}:${error}`) : [];
+  } catch (error) {
+    if (error instanceof Invalid) return [error.message];
+    throw error;
+  }
 }

@@ -102,7 +102,9 @@ function rowOf(kind: RuleKind, rule: Shown): readonly string[] {
   ];
   const effect = [
     ...(rule.immutable === true ? ['immutable'] : []),
+    ...named('immutable_after', 'after '),
     ...(rule.tombstone === true ? ['tombstone'] : []),
+    ...named('minimum_access_level_for_create', 'create ≥ '),
     ...named('minimum_access_level_for_push', 'push ≥ '),
     ...named('minimum_access_level_for_delete', 'delete ≥ '),
     ...named('referrers', 'referrers '),

@@ -22,6 +22,8 @@ export function parseApiTokens(text: string): Outcome<readonly ApiToken[]> {
     if (!text.endsWith('\n')) root.complain('the last line needs a line break at its end', text.length);
     const list = required(root, 'tokens', root.fields(['tokens'])?.get('tokens'));
     const taken = { names: new Map<string, string>(), hashes: new Map<string, string>() };
+    // As it is before the first token is made.
+    if (list?.isEmpty) return [];
     return (list?.items() ?? [])
       .map((entry) => readToken(entry, taken))
       .filter((token) => token !== undefined);

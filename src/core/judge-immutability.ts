@@ -33,10 +33,11 @@ export function judgeMove(
   }
   const buried = judgeReturn(bindingAmong(matching, tag, facts), repository, tag, fact, facts.pushed);
   if (buried) return buried;
-  const waitMs = Math.max(...matching.map((rule) => rule.admitsFirstPushFromMs)) - facts.nowMs;
-  if (waitMs <= 0) return undefined;
+  const waiting = matching.filter((rule) => rule.admitsFirstPushFromMs > facts.nowMs);
+  if (waiting.length === 0) return undefined;
+  const waitMs = Math.max(...waiting.map((rule) => rule.admitsFirstPushFromMs)) - facts.nowMs;
   const seconds = Math.ceil(waitMs / 1000);
-  const ruleIds = idsOf(matching);
+  const ruleIds = idsOf(waiting);
   return undecided(ruleIds, {
     code: 'TOOMANYREQUESTS',
     message: `rule ${ruleIds.join(', ')} is new, and pushes from before it may still arrive; push ${repository}:${tag} again in ${seconds} s`,

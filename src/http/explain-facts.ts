@@ -61,7 +61,11 @@ export async function gatherFacts(
     tags: new Map(),
     ...(pushed !== undefined && { pushed }),
   };
-  if (decide(rules, operation, caller, nothing).effect === 'deny') return nothing;
+  if (decide(rules, operation, caller, nothing).effect === 'deny') {
+    // What was told is not asked for, and the other rules are explained by it.
+    if (supposed.is === undefined) return nothing;
+    return { ...nothing, tags: await tagFacts(withWatched(rules), supposed, sources) };
+  }
   const all = withWatched(rules);
   const mayGrow = growingTags(all, operation).length > 0;
   const isClear = decide(all, operation, caller, nothing).effect === 'allow';

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import t from 'tap';
-import { makeApiToken } from '../../src/app/api-token.ts';
+import { checkApiTokens, makeApiToken } from '../../src/app/api-token.ts';
 import { parseApiTokens } from '../../src/config/api-tokens.ts';
 
 t.test('a token and the entry that knows it', (t) => {
@@ -29,5 +30,13 @@ t.test('what makes no token', (t) => {
   t.match(makeApiToken(['a', '--role', 'admin', '--role', 'read:A']), {
     errors: [/^roles\[0\]: must be one of read, write, unlock/, /^roles\[1\]: "A" is no project/],
   });
+  t.end();
+});
+
+t.test('check reads the tokens file', (t) => {
+  const directory = t.testdir({ good: 'tokens:\n', broken: 'tokens: [oops\n' });
+  t.same(checkApiTokens(join(directory, 'good')), []);
+  t.match(checkApiTokens(join(directory, 'broken')), [/broken:\d+:\d+ /]);
+  t.match(checkApiTokens(join(directory, 'missing')), [/cannot read .*missing: ENOENT/]);
   t.end();
 });

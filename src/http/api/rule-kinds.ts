@@ -47,6 +47,21 @@ export interface RuleKind<Input, Rule extends { readonly managed: Managed }, Sho
   show(state: ManagedState, rule: Rule): Shown;
 }
 
+/** What rules of files may have, and those of the API cannot: to ignore it would make another rule than was asked for. */
+const namesOfFiles = [
+  'immutable_after',
+  'minimum_access_level_for_create',
+  'referrers',
+  'tag_name_exclude_pattern',
+  'tombstone',
+];
+
+/** @throws ApiRefusal */
+function refuseNamesOfFiles(body: unknown): void {
+  const name = namesOfFiles.find((name) => Object.hasOwn(body as object, name));
+  if (name !== undefined) throw new ApiRefusal(400, { error: `${name} is for rules of a file alone` });
+}
+
 const levelNames = ['minimum_access_level_for_push', 'minimum_access_level_for_delete'] as const;
 
 export const repositoryRules: RuleKind<RepositoryRuleInput, ManagedRepositoryRule, RepositoryRuleObject> = {
@@ -74,8 +89,14 @@ export const tagRules: RuleKind<TagRuleInput, ManagedTagRule, TagRuleObject> = {
   name: 'tag',
   title: 'container registry protection tag rule',
   schemas: { made: newTagRule, changed: changedTagRule, shown: tagRuleObject },
-  madeFrom: (body) => tagRuleInput(body as Static<typeof newTagRule>),
-  changedFrom: (body) => tagRuleInput(body as Static<typeof changedTagRule>),
+  madeFrom: (body) => {
+    refuseNamesOfFiles(body);
+    return tagRuleInput(body as Static<typeof newTagRule>);
+  },
+  changedFrom: (body) => {
+    refuseNamesOfFiles(body);
+    return tagRuleInput(body as Static<typeof changedTagRule>);
+  },
   refusesInPlain: true,
   rulesOf: (state) => state.tagRules,
   add: addTagRule,

@@ -158,3 +158,18 @@ t.test(
     t.equal(api.changes.length, 23);
   },
 );
+
+t.test('fix: what only rules of a file can say is refused, not left out', async (t) => {
+  const api = await startManagementApi(t);
+  const path = 'flightjs/registry/protection/tag/rules';
+  for (const [name, value] of [
+    ['immutable_after', '1h'],
+    ['minimum_access_level_for_create', 'developer'],
+    ['tombstone', true],
+  ] as const) {
+    const json = { tag_name_pattern: '^v', immutable: true, [name]: value };
+    const answer = await api.ask({ method: 'POST', path, as: 'root', json });
+    t.same([answer.status, answer.json], [400, { error: `${name} is for rules of a file alone` }]);
+  }
+  t.same((await api.managed.state()).tagRules, []);
+});
