@@ -150,12 +150,6 @@ interface Taken {
   readonly rules: RuleSet;
 }
 
-/** Every error of a rules file, each with its place. */
-export function checkRulesFile(path: string): readonly string[] {
-  const parsed = readRulesFile(path);
-  return 'errors' in parsed ? parsed.errors : [];
-}
-
 /** What a rules file says now, or every error of it, each with its place. */
 export function readRulesFile(path: string, parse = parseRules): ParsedRules {
   try {

@@ -5,9 +5,15 @@ import { denied, undecided, type Facts, type Refusal, type Stop, type TagFact } 
 
 // kaniko's --push-ignore-immutable-tag-errors looks for these words.
 const kanikoWords = 'the tag cannot be overwritten because the repository is immutable';
-const notLookedUp: TagFact = { state: 'unknown', reason: 'it was not looked up' };
+/** Never read as absent. */
+export const notLookedUp: TagFact = { state: 'unknown', reason: 'it was not looked up' };
 
-function unknownState(ruleIds: readonly string[], repository: Repository, tag: Tag, reason: string): Stop {
+export function unknownState(
+  ruleIds: readonly string[],
+  repository: Repository,
+  tag: Tag,
+  reason: string,
+): Stop {
   const message = `cannot tell whether ${repository}:${tag} exists (${reason}), and rule ${ruleIds.join(', ')} needs to know; try again`;
   return undecided(ruleIds, { code: 'UNAVAILABLE', message, detail: { repository, tag, rules: ruleIds } });
 }

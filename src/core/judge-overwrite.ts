@@ -1,8 +1,9 @@
 import { meets } from './access-level.ts';
+import { notLookedUp, unknownState } from './judge-immutability.ts';
 import type { PutManifest } from './operation.ts';
 import { abbreviateDigest, type Repository, type Tag } from './reference.ts';
 import { accessLevelIn, tagRulesFor, type Caller, type ProtectedTagRule, type RuleSet } from './rule.ts';
-import { denied, undecided, type Facts, type Stop, type TagFact } from './verdict.ts';
+import { denied, type Facts, type Stop } from './verdict.ts';
 
 /** Whether some who may make a tag may not move it. */
 export function hasCreateLevel(rules: RuleSet, repository: Repository, tag: Tag): boolean {
@@ -15,8 +16,6 @@ function createRulesFor(rules: RuleSet, repository: Repository, tag: Tag): reado
       rule.kind === 'protected' && rule.minimumAccessLevelForCreate !== undefined,
   );
 }
-
-const notLookedUp: TagFact = { state: 'unknown', reason: 'it was not looked up' };
 
 /** A push by somebody who may make the tag and not move it: as with an immutable tag, the same manifest passes. */
 export function judgeOverwrite(
@@ -35,10 +34,7 @@ export function judgeOverwrite(
   const ruleIds = unmet.map(({ id }) => id);
   const fact = facts.tags.get(tag) ?? notLookedUp;
   if (fact.state === 'absent' || (fact.state === 'present' && fact.isPushed)) return undefined;
-  if (fact.state === 'unknown') {
-    const message = `cannot tell whether ${repository}:${tag} exists (${fact.reason}), and rule ${ruleIds.join(', ')} needs to know; try again`;
-    return undecided(ruleIds, { code: 'UNAVAILABLE', message, detail: { repository, tag, rules: ruleIds } });
-  }
+  if (fact.state === 'unknown') return unknownState(ruleIds, repository, tag, fact.reason);
   const needs = rule.minimumAccessLevelForPush;
   const message = `tag protected; ${repository}:${tag} is ${abbreviateDigest(fact.digest)}, and moving it needs ${needs ?? ''}, you have ${level} (rule ${rule.id}); use a new tag`;
   const detail = {

@@ -34,22 +34,23 @@ export interface Unlocks {
 /** At most a day: an exception that lasts is a rule. */
 export const longestUnlockMs = 24 * 3_600_000;
 
-/** Of several that allow the same the one that lasts longest. */
-export function unlockFor(
-  unlocks: readonly Unlock[],
-  { repository, tag, action, caller }: UnlockQuestion,
-): Unlock | undefined {
-  return unlocks
-    .filter((unlock) => unlock.repository === repository && unlock.tag === tag)
-    .filter(({ actions, subject }) => {
-      return actions.includes(action) && (subject === undefined || subject === caller.subject);
-    })
-    .sort((one, other) => other.untilMs - one.untilMs)[0];
-}
-
 export interface UnlockQuestion {
   readonly repository: Repository;
-  readonly tag: Tag;
   readonly action: UnlockAction;
   readonly caller: Caller;
+}
+
+/** Those that are for what a caller does in a repository: of several for one tag the one that lasts longest. */
+export function unlocksFor(
+  unlocks: readonly Unlock[],
+  { repository, action, caller }: UnlockQuestion,
+): ReadonlyMap<Tag, Unlock> {
+  const longest = new Map<Tag, Unlock>();
+  for (const unlock of unlocks) {
+    const { tag, actions, subject, untilMs } = unlock;
+    const isFor = actions.includes(action) && (subject === undefined || subject === caller.subject);
+    if (unlock.repository !== repository || !isFor) continue;
+    if (untilMs > (longest.get(tag)?.untilMs ?? -Infinity)) longest.set(tag, unlock);
+  }
+  return longest;
 }

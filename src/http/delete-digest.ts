@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Upstream, UpstreamAnswer } from '../adapters/upstream.ts';
-import { decide, hasTombstone } from '../core/decision.ts';
+import { decide } from '../core/decision.ts';
 import { RegistryError } from '../core/errors.ts';
-import { printOperation, type DeleteDigest, type DeleteTag } from '../core/operation.ts';
+import type { DeleteDigest, DeleteTag } from '../core/operation.ts';
 import {
   StoreAway,
   type ClaimedManifest,
@@ -16,15 +16,14 @@ import {
 import { parseReferrerTag } from '../core/referrer-tag.ts';
 import type { Digest } from '../core/reference.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
-import { unlockFor, type Unlock, type Unlocks } from '../core/unlock.ts';
+import { unlocksFor, type Unlock, type Unlocks } from '../core/unlock.ts';
 import type { Facts, NeedFact } from '../core/verdict.ts';
-import { away } from './claim-tags.ts';
 import type { Exchange } from './exchange.ts';
-import { requestHeaders } from './headers.ts';
+import { forgetTag } from './lifting.ts';
 import { lookUpHeaders } from './look-up.ts';
 import { refusalError } from './refusal.ts';
 import { Turns } from './turns.ts';
-import { isDefiniteRefusal, noAnswer, relay, sendWrite, type Unanswered } from './relay.ts';
+import { isDefiniteRefusal, noAnswer, relay, sendDelete, type Unanswered } from './relay.ts';
 
 /** Of a tag that holds what refers to a manifest, too: it is kept as long as the manifest is needed. */
 export type Deleting = DeleteDigest | DeleteTag;
@@ -43,7 +42,6 @@ export interface DeletePorts {
   readonly putDeadlineMs: number;
 }
 
-const answerLimitBytes = 1024 * 1024;
 /**
  * So many deletes in one repository are sent at a time: distribution reads every tag for each, and what is sent has a
  * deadline.
@@ -78,28 +76,16 @@ export async function deleteNeeded(
       if (unlocked.some(({ untilMs }) => untilMs < endsMs)) throw outlasted();
       exchange.trail.unlocks = unlocked;
       mayArrive = true;
-      return send(exchange, operation, ports);
+      return sendDelete(exchange, operation, ports);
     });
     mayArrive = isUnknown(answer);
-    if (mayArrive || isDone(answer)) await forget(unlocked, rules, ports);
+    if (mayArrive || isDone(answer))
+      for (const { repository, tag } of unlocked) await forgetTag(rules, repository, tag, ports);
     if ('kind' in answer) throw noAnswer(answer, 'and may yet delete it');
     relay(exchange, answer, ports.upstream);
   } finally {
     // Where it may yet be carried out the mark stays, until its time is up.
     if (!mayArrive) await claims.unmark(mark);
-  }
-}
-
-/** What was kept of tags that went with it. */
-async function forget(
-  unlocked: readonly Unlock[],
-  rules: RuleSet,
-  { facts, tombstones }: DeletePorts,
-): Promise<void> {
-  for (const { repository, tag } of unlocked) {
-    facts.gone(repository, tag);
-    if (hasTombstone(rules, repository, tag))
-      await tombstones.replace(repository, tag, undefined).catch(away);
   }
 }
 
@@ -162,12 +148,7 @@ async function withUnlocks(
   { unlocks }: DeletePorts,
 ): Promise<Needed> {
   const all = await unlocks.all().catch(refuseAway);
-  const tagsUnlocked = new Set(
-    all.filter((unlock) => unlock.repository === repository).map(({ tag }) => tag),
-  );
-  const own = [...tagsUnlocked]
-    .map((tag) => unlockFor(all, { repository, tag, action: 'delete', caller }))
-    .filter((unlock) => unlock !== undefined);
+  const own = [...unlocksFor(all, { repository, action: 'delete', caller }).values()];
   if (own.length === 0 || needing.state !== 'known') return { needing, unlocks: [] };
   // Read more than once: with the unlocks, and without.
   const tags = [...needing.tags];
@@ -214,15 +195,6 @@ function askWho(
     claimed,
     withinMs: ports.walkMs,
   });
-}
-
-function send(
-  { headers: received, addressed }: Exchange,
-  operation: Deleting,
-  { upstream, putDeadlineMs }: DeletePorts,
-): Promise<UpstreamAnswer | Unanswered> {
-  const request = { ...printOperation(operation), headers: requestHeaders(received, addressed) };
-  return sendWrite(() => upstream.ask(request, putDeadlineMs, answerLimitBytes));
 }
 
 function isDone(answer: UpstreamAnswer | Unanswered): boolean {

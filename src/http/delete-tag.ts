@@ -3,26 +3,24 @@ import type { Upstream, UpstreamAnswer } from '../adapters/upstream.ts';
 import { noManifest } from '../core/claim.ts';
 import { decide } from '../core/decision.ts';
 import { RegistryError } from '../core/errors.ts';
-import { printOperation, type DeleteTag } from '../core/operation.ts';
+import type { DeleteTag } from '../core/operation.ts';
 import type { ClaimRequest } from '../core/ports.ts';
 import type { Digest } from '../core/reference.ts';
-import { immutableRulesFor, type Caller, type RuleSet } from '../core/rule.ts';
+import type { Caller, RuleSet } from '../core/rule.ts';
 import { away } from './claim-tags.ts';
 import { isSuccess, settleAs, type PutOutcome } from './create-once.ts';
 import type { Exchange } from './exchange.ts';
 import { lookUpBase } from './grow.ts';
-import { requestHeaders } from './headers.ts';
-import { decideLifted, findLifting, trace, type TagWrite } from './lifting.ts';
+import { decideLifted, findLifting, forgetTag, trace } from './lifting.ts';
 import { lookUpHeaders, lookUpTags } from './look-up.ts';
 import type { MovePorts } from './move.ts';
 import { refusalError } from './refusal.ts';
-import { noAnswer, relay, sendWrite } from './relay.ts';
+import { noAnswer, relay, sendDelete } from './relay.ts';
 
 export interface DeleteTagPorts extends MovePorts {
   readonly upstream: Upstream;
 }
 
-const answerLimitBytes = 1024 * 1024;
 /** How long a delete waits for a push of its tag. */
 const waitMs = 5_000;
 const waitStepMs = 1_000;
@@ -51,11 +49,12 @@ export async function deleteImmutable(
   const write = { rules, operation, caller, tag };
   const lifted = decideLifted(write, await findLifting(write, fact, ports), ports);
   if (lifted.effect !== 'allow') throw refusalError(lifted);
-  relay(exchange, await deleteAlone(exchange, write, rulesNow, ports), ports.upstream);
+  return deleteInTurn(exchange, operation, caller, rulesNow, ports);
 }
 
 /**
- * Deletes a tag that some may make and not move: those who make it next must know that it is gone.
+ * Deletes a tag of which several must know that it is gone: pushes of it wait meanwhile, and those after it know,
+ * whatever the upstream shows for a while.
  * @throws RegistryError, CredentialsRefused
  */
 export async function deleteInTurn(
@@ -65,21 +64,7 @@ export async function deleteInTurn(
   rulesNow: () => RuleSet,
   ports: DeleteTagPorts,
 ): Promise<void> {
-  const write = { rules: rulesNow(), operation, caller, tag: operation.tag };
-  relay(exchange, await deleteAlone(exchange, write, rulesNow, ports), ports.upstream);
-}
-
-/**
- * Pushes of the tag wait meanwhile, and those after it know that it is gone, whatever the upstream shows for a while.
- * @throws RegistryError
- */
-async function deleteAlone(
-  exchange: Exchange,
-  { operation, caller, tag }: TagWrite,
-  rulesNow: () => RuleSet,
-  ports: DeleteTagPorts,
-): Promise<UpstreamAnswer> {
-  const { repository } = operation;
+  const { repository, tag } = operation;
   const claim = { repository, tags: [tag], digest: noManifest, needs: [], holder: randomUUID() };
   const base = await claimAlone({ ...claim, swaps: true }, ports);
   let isSent = false;
@@ -94,7 +79,7 @@ async function deleteAlone(
     if (decision.effect !== 'allow') throw refusalError(decision);
     trace(exchange.trail, written, lifting, ports);
     isSent = true;
-    return await send(exchange, written, claim, ports);
+    relay(exchange, await send(exchange, operation, written.rules, claim, ports), ports.upstream);
   } finally {
     if (!isSent) await ports.claims.giveBack(claim);
   }
@@ -119,24 +104,19 @@ function unavailable(reason: string): RegistryError {
   return new RegistryError('UNAVAILABLE', { message: `${reason}; try again`, retryAfterSeconds: 5 });
 }
 
-/** At most once, with the deadline of a push. @throws RegistryError where there is no answer */
+/** @throws RegistryError where there is no answer */
 async function send(
-  { headers: received, addressed }: Exchange,
-  { rules, operation, tag }: TagWrite,
+  exchange: Exchange,
+  operation: DeleteTag,
+  rules: RuleSet,
   claim: ClaimRequest,
   ports: DeleteTagPorts,
 ): Promise<UpstreamAnswer> {
-  const { upstream, putDeadlineMs, facts, tombstones } = ports;
-  const request = { ...printOperation(operation), headers: requestHeaders(received, addressed) };
-  const answer = await sendWrite(() => upstream.ask(request, putDeadlineMs, answerLimitBytes));
+  const answer = await sendDelete(exchange, operation, ports);
   const outcome: PutOutcome<UpstreamAnswer> =
     'kind' in answer ? answer : { kind: 'answered', status: answer.status, tags: [], answer };
   await settleAs(claim, outcome, ports);
   if ('kind' in answer) throw noAnswer(answer, 'and may yet delete it');
-  if (!isSuccess(outcome)) return answer;
-  const { repository } = operation;
-  facts.gone(repository, tag);
-  const isKept = immutableRulesFor(rules, repository, tag).some((rule) => rule.tombstone);
-  if (isKept) await tombstones.replace(repository, tag, undefined).catch(away);
+  if (isSuccess(outcome)) await forgetTag(rules, operation.repository, operation.tag, ports);
   return answer;
 }

@@ -1,4 +1,5 @@
-import { decide, hasTombstone, tagsToLookUp } from '../core/decision.ts';
+import { noManifest } from '../core/claim.ts';
+import { decide, tagsToLookUp } from '../core/decision.ts';
 import { dependsOnNeed, growingTags, type Explainable } from '../core/explain.ts';
 import type { HeaderList } from '../core/header-list.ts';
 import {
@@ -9,13 +10,13 @@ import {
   type TagFacts,
   type Tombstones,
 } from '../core/ports.ts';
-import { isDigest, type Digest, type Repository, type Tag } from '../core/reference.ts';
+import type { Digest, Repository, Tag } from '../core/reference.ts';
 import { parseReferrerTag } from '../core/referrer-tag.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import type { Facts, NeedFact, TagFact } from '../core/verdict.ts';
-import { unlockFor } from '../core/unlock.ts';
+import { unlocksFor } from '../core/unlock.ts';
 import { away } from './claim-tags.ts';
-import type { LiftingPorts } from './lifting.ts';
+import { hasAge, recalled, type LiftingPorts } from './lifting.ts';
 import { lookUpTags } from './look-up.ts';
 
 /** What is asked, and what the asker knows of it. */
@@ -86,18 +87,15 @@ async function liftsOf(
   const { repository } = operation;
   const action = operation.kind === 'putManifest' ? 'push' : 'delete';
   const all = await unlocks.all().catch(away);
-  const own = all === 'away' ? [] : all.filter((unlock) => unlock.repository === repository);
-  const unlocked = own
-    .map(({ tag }) => unlockFor(own, { repository, tag, action, caller }))
-    .filter((unlock) => unlock !== undefined);
+  const unlocked = unlocksFor(all === 'away' ? [] : all, { repository, action, caller });
   const asked = operation.kind === 'putManifest' || operation.kind === 'deleteTag' ? operation : undefined;
-  const tags = asked ? tagsToLookUp(rules, asked) : [];
+  const aging = (asked ? tagsToLookUp(rules, asked) : []).filter((tag) => hasAge(rules, repository, tag));
   const born = await Promise.all(
-    tags.map(async (tag) => [tag, await births.recall(repository, tag).catch(away)] as const),
+    aging.map(async (tag) => [tag, await births.recall(repository, tag).catch(away)] as const),
   );
   return {
     endsMs: clock.nowMs() + putDeadlineMs,
-    unlockedUntilMs: new Map(unlocked.map(({ tag, untilMs }) => [tag, untilMs])),
+    unlockedUntilMs: new Map([...unlocked].map(([tag, { untilMs }]) => [tag, untilMs])),
     bornMs: new Map(born.filter((entry): entry is readonly [Tag, number] => typeof entry[1] === 'number')),
   };
 }
@@ -131,7 +129,12 @@ async function tagFacts(
     // As of one that may move: to explain must leave nothing behind, in the ledger or among the tombstones.
     const known = await Promise.all([
       lookUpTags(sources.facts, once, question).then((known) =>
-        recalled(known, rules, repository, pushed, sources),
+        Promise.all(
+          [...known].map(
+            async ([tag, fact]) =>
+              [tag, await recalled({ rules, repository, tag, pushed }, fact, sources.tombstones)] as const,
+          ),
+        ),
       ),
       lookUpTags(sources.facts, growingTags(rules, operation), question),
     ]);
@@ -141,34 +144,13 @@ async function tagFacts(
   }
 }
 
-/** What tags were that are gone, where a rule that denies keeps their names. */
-async function recalled(
-  known: ReadonlyMap<Tag, TagFact>,
-  rules: RuleSet,
-  repository: Repository,
-  pushed: Digest | undefined,
-  { tombstones }: Sources,
-): Promise<ReadonlyMap<Tag, TagFact>> {
-  const recall = async ([tag, fact]: readonly [Tag, TagFact]): Promise<readonly [Tag, TagFact]> => {
-    if (fact.state !== 'absent' || !hasTombstone(rules, repository, tag)) return [tag, fact];
-    const was = await tombstones.recall(repository, tag).catch(away);
-    if (was === 'away') return [tag, unknown('it is absent now, but what it was before cannot be read')];
-    return [tag, was === undefined ? fact : { ...fact, was, isPushed: was === pushed }];
-  };
-  return new Map(await Promise.all([...known].map(recall)));
-}
-
 function supposedFact(is: Digest | 'absent', pushed: Digest | undefined): TagFact {
   return is === 'absent' ? { state: 'absent' } : { state: 'present', digest: is, isPushed: is === pushed };
 }
 
-const anyOther = `sha256:${'0'.repeat(64)}`;
-
 /** A push is looked up as one also where it is not known of what. */
 function pushedDigests(pushed: Digest | undefined): PushedDigests {
-  if (pushed !== undefined) return { sha256: pushed, includes: (digest) => digest === pushed };
-  if (!isDigest(anyOther)) throw new Error(`${anyOther} is no digest`);
-  return { sha256: anyOther, includes: () => false };
+  return { sha256: pushed ?? noManifest, includes: (digest) => digest === pushed };
 }
 
 async function needFact(

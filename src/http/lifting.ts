@@ -1,10 +1,10 @@
 import type { Births } from '../core/births.ts';
-import { decide } from '../core/decision.ts';
+import { decide, hasTombstone } from '../core/decision.ts';
 import type { DeleteTag, PutManifest } from '../core/operation.ts';
-import type { Clock } from '../core/ports.ts';
-import type { Digest, Tag } from '../core/reference.ts';
+import type { Clock, TagFacts, Tombstones } from '../core/ports.ts';
+import type { Digest, Repository, Tag } from '../core/reference.ts';
 import { immutableRulesFor, type Caller, type RuleSet } from '../core/rule.ts';
-import { unlockFor, type Unlock, type UnlockAction, type Unlocks } from '../core/unlock.ts';
+import { unlocksFor, type Unlock, type UnlockAction, type Unlocks } from '../core/unlock.ts';
 import type { Decision, Facts, TagFact } from '../core/verdict.ts';
 import { away } from './claim-tags.ts';
 import type { Trail } from './trail.ts';
@@ -34,10 +34,48 @@ export interface Lifting {
   readonly unlock?: Unlock;
 }
 
-/** Whether a rule for the tag begins some time after its first push. */
-export function hasAge({ rules, operation, tag }: TagWrite): boolean {
-  const immutable = immutableRulesFor(rules, operation.repository, tag);
-  return immutable.some((rule) => rule.immutableAfterMs !== undefined);
+/** Whether a rule for a tag begins some time after its first push. */
+export function hasAge(rules: RuleSet, repository: Repository, tag: Tag): boolean {
+  return immutableRulesFor(rules, repository, tag).some((rule) => rule.immutableAfterMs !== undefined);
+}
+
+/**
+ * What a tag was that is gone, where a rule keeps its name. Nothing is noted of one that is there.
+ * @param pushed absent where it is not known what is pushed
+ */
+export async function recalled(
+  { rules, repository, tag, pushed }: Recollection,
+  fact: TagFact,
+  tombstones: Pick<Tombstones, 'recall'>,
+): Promise<TagFact> {
+  if (fact.state !== 'absent' || !hasTombstone(rules, repository, tag)) return fact;
+  const was = await tombstones.recall(repository, tag).catch(away);
+  if (was === 'away')
+    return { state: 'unknown', reason: 'it is absent now, but what it was before cannot be read' };
+  return was === undefined ? fact : { ...fact, was, isPushed: was === pushed };
+}
+
+interface Recollection {
+  readonly rules: RuleSet;
+  readonly repository: Repository;
+  readonly tag: Tag;
+  readonly pushed: Digest | undefined;
+}
+
+export interface KeepingPorts {
+  readonly facts: Pick<TagFacts, 'gone'>;
+  readonly tombstones: Pick<Tombstones, 'replace'>;
+}
+
+/** A tag is deleted, and rightly so: nothing that was kept of it counts any more. */
+export async function forgetTag(
+  rules: RuleSet,
+  repository: Repository,
+  tag: Tag,
+  { facts, tombstones }: KeepingPorts,
+): Promise<void> {
+  facts.gone(repository, tag);
+  if (hasTombstone(rules, repository, tag)) await tombstones.replace(repository, tag, undefined).catch(away);
 }
 
 /** Where the store is away nothing is lifted: an exception that nobody can find is none. */
@@ -49,7 +87,9 @@ export async function findLifting(
   const { rules, operation, tag } = write;
   if (immutableRulesFor(rules, operation.repository, tag).length === 0) return { fact };
   const [bornMs, unlock] = await Promise.all([
-    hasAge(write) ? births.recall(operation.repository, tag).catch(away) : undefined,
+    hasAge(rules, operation.repository, tag)
+      ? births.recall(operation.repository, tag).catch(away)
+      : undefined,
     unlockOf(write, unlocks),
   ]);
   return { fact, ...(typeof bornMs === 'number' && { bornMs }), ...(unlock && { unlock }) };
@@ -61,7 +101,7 @@ export async function unlockOf(write: TagWrite, unlocks: Unlocks): Promise<Unloc
   const action: UnlockAction = operation.kind === 'putManifest' ? 'push' : 'delete';
   const all = await unlocks.all().catch(away);
   if (all === 'away') return undefined;
-  return unlockFor(all, { repository: operation.repository, tag, action, caller });
+  return unlocksFor(all, { repository: operation.repository, action, caller }).get(tag);
 }
 
 /** As of now: what lifts a rule may have ended since it was found. */

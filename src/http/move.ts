@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hasTombstone, immutableSince } from '../core/decision.ts';
 import type { ClaimRequest } from '../core/ports.ts';
 import type { Digest } from '../core/reference.ts';
-import { denied, type Stop, type TagFact } from '../core/verdict.ts';
+import { denied, type Stop } from '../core/verdict.ts';
 import { away, claimAndArm, claimOf, untilUnmarked, type CreateOncePorts, type Push } from './claim-tags.ts';
 import { isSuccess, sent, settleAs, type Put, type PushResult } from './create-once.ts';
 import { lookUpBase } from './grow.ts';
@@ -10,6 +10,7 @@ import {
   decideLifted,
   findLifting,
   hasAge,
+  recalled,
   trace,
   unlockOf,
   type Lifting,
@@ -38,7 +39,9 @@ export async function pushMoving<Answer>(
   const claim: ClaimRequest = { ...claimOf(push, [write.tag]), holder: randomUUID(), swaps: true };
   const found: { lifting?: Lifting } = {};
   const judge = async (base: Digest | undefined): Promise<Stop | undefined> => {
-    const fact = await recalled(write, await lookUpBase(push, write.tag, base, ports), ports);
+    const { repository } = push.operation;
+    const kept = { rules: push.rules, repository, tag: write.tag, pushed: push.pushed.sha256 };
+    const fact = await recalled(kept, await lookUpBase(push, write.tag, base, ports), ports.tombstones);
     const lifting = await findLifting(write, fact, ports);
     const decision = decideLifted(write, lifting, ports);
     if (decision.effect !== 'allow') return decision;
@@ -91,18 +94,9 @@ function notAlone({ operation: { repository }, tags }: Push): Stop {
  * Only of a tag that was made: who may not push must not make an old one young. Where it cannot be noted the tag is old
  * from the beginning.
  */
-async function noteBirth(write: TagWrite, { births }: MovePorts): Promise<void> {
-  if (hasAge(write)) await births.note(write.operation.repository, write.tag).catch(away);
-}
-
-/** What a tag was that is gone, where a rule keeps its name. */
-async function recalled(write: TagWrite, fact: TagFact, { tombstones }: MovePorts): Promise<TagFact> {
-  const { rules, operation, tag, digest } = write;
-  if (fact.state !== 'absent' || !hasTombstone(rules, operation.repository, tag)) return fact;
-  const was = await tombstones.recall(operation.repository, tag).catch(away);
-  if (was === 'away')
-    return { state: 'unknown', reason: 'it is absent now, but what it was before cannot be read' };
-  return was === undefined ? fact : { ...fact, was, isPushed: was === digest };
+async function noteBirth({ rules, operation, tag }: TagWrite, { births }: MovePorts): Promise<void> {
+  const { repository } = operation;
+  if (hasAge(rules, repository, tag)) await births.note(repository, tag).catch(away);
 }
 
 /** What was kept of the tag is no longer so: whether that is sure. */

@@ -19,7 +19,7 @@ import { growingTag, pushGrowing, type GrowPorts } from './grow.ts';
 import { requestHeaders } from './headers.ts';
 import { lookUpHeaders, lookUpMs } from './look-up.ts';
 import { refusalError } from './refusal.ts';
-import { noAnswer, relay, sendWrite } from './relay.ts';
+import { answerLimitBytes, noAnswer, relay, sendWrite } from './relay.ts';
 import { mayBeUnlocked, pushMoving, type MovePorts } from './move.ts';
 import type { Trail } from './trail.ts';
 import { watch } from './watch.ts';
@@ -31,7 +31,6 @@ export interface PushPorts extends GrowPorts, MovePorts {
 
 /** distribution-spec: registries accept at least this much, and clients send no more. */
 const manifestLimitBytes = 4 * 1024 * 1024;
-const answerLimitBytes = 1024 * 1024;
 
 /**
  * Pushes a manifest, at most once and with a deadline, to tags that may be created only once or to any others.

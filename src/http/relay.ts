@@ -1,7 +1,8 @@
 import { UpstreamFailure, type Upstream, type UpstreamAnswer } from '../adapters/upstream.ts';
 import { RegistryError } from '../core/errors.ts';
+import { printOperation, type DeleteDigest, type DeleteTag } from '../core/operation.ts';
 import type { Exchange } from './exchange.ts';
-import { responseHeaders } from './headers.ts';
+import { requestHeaders, responseHeaders } from './headers.ts';
 import { warningHeaders } from './trail.ts';
 
 /** What became of a write. `notSent`: nothing of it left this process. `lost`: no answer, it may yet be carried out. */
@@ -18,6 +19,19 @@ export async function sendWrite(send: () => Promise<UpstreamAnswer>): Promise<Up
     if (!(error instanceof UpstreamFailure)) throw error;
     return { kind: error.sent ? 'lost' : 'notSent', error };
   }
+}
+
+/** What a registry says of a write is short. */
+export const answerLimitBytes = 1024 * 1024;
+
+/** Sends a delete at most once, with the deadline of a push. */
+export function sendDelete(
+  { headers: received, addressed }: Exchange,
+  operation: DeleteDigest | DeleteTag,
+  { upstream, putDeadlineMs }: { readonly upstream: Upstream; readonly putDeadlineMs: number },
+): Promise<UpstreamAnswer | Unanswered> {
+  const request = { ...printOperation(operation), headers: requestHeaders(received, addressed) };
+  return sendWrite(() => upstream.ask(request, putDeadlineMs, answerLimitBytes));
 }
 
 /** Passes the answer to a write on. */

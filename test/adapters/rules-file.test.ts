@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import t from 'tap';
 import { RulesFile } from '../../src/adapters/rules-file.ts';
-import { checkRulesFile, RulesRefused } from '../../src/adapters/rules-watch.ts';
+import { checkRulesFiles } from '../../src/adapters/managed-rules-file.ts';
+import { RulesRefused } from '../../src/adapters/rules-watch.ts';
 import { errorLevel, example, immutable, openRules } from '../fixtures/rules-file.ts';
 
 t.test('a first load that fails says everything that is wrong', async (t) => {
@@ -36,9 +37,9 @@ t.test('a first load that fails says everything that is wrong', async (t) => {
     const lines = error.message.split('\n');
     t.equal(lines.length, expected.length, name);
     expected.forEach((pattern, index) => t.match(lines[index], pattern));
-    t.equal(checkRulesFile(path).length, expected.length, `${name}, checked only`);
+    t.equal(checkRulesFiles(path, undefined).length, expected.length, `${name}, checked only`);
   }
-  t.same(checkRulesFile(join(import.meta.dirname, '../../config/rules.yaml')), []);
+  t.same(checkRulesFiles(join(import.meta.dirname, '../../config/rules.yaml'), undefined), []);
 });
 
 t.test('a change is in force within a second', async (t) => {

@@ -4,7 +4,7 @@ import { RedisUnlocks } from '../../src/adapters/redis/unlocks.ts';
 import { InMemoryUnlocks } from '../../src/adapters/unlocks-memory.ts';
 import { StoreAway } from '../../src/core/ports.ts';
 import type { Repository, Tag } from '../../src/core/reference.ts';
-import { unlockFor, type Unlock, type UnlockRequest, type Unlocks } from '../../src/core/unlock.ts';
+import { unlocksFor, type Unlock, type UnlockRequest, type Unlocks } from '../../src/core/unlock.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { openStore, startRedis } from '../fixtures/redis.ts';
 
@@ -77,10 +77,10 @@ t.test('which unlock is for a write', (t) => {
     make('other repository', 7, { repository: 'a/B' as Repository }),
   ];
   const find = (subject?: string, action: 'push' | 'delete' = 'push'): string | undefined =>
-    unlockFor(unlocks, {
-      ...{ repository: request.repository, tag: request.tag, action },
+    unlocksFor(unlocks, {
+      ...{ repository: request.repository, action },
       caller: { groups: [], defaultAccessLevel: 'owner', ...(subject !== undefined && { subject }) },
-    })?.id;
+    }).get(request.tag)?.id;
   t.equal(find(), 'long', 'the one that lasts longest, and nobody is not bob');
   t.equal(find('bob'), 'of bob');
   t.equal(find('carol'), 'long');

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { parse } from 'yaml';
-import { checkRulesFile } from '../../src/adapters/rules-watch.ts';
+import { checkRulesFiles } from '../../src/adapters/managed-rules-file.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { projectRoot } from '../fixtures/start.ts';
 
@@ -77,7 +77,7 @@ t.test('what the Tagwardens are started with is good', (t) => {
   const file = join(projectRoot, 'deploy/compose/tagwarden.yaml');
   const loaded = loadConfig({ argv: ['--config', file], env: {}, cwd: projectRoot });
   t.match(loaded, { config: { redis: { servers: { kind: 'standalone' } }, rules: { publish: true } } });
-  if ('config' in loaded) t.strictSame(checkRulesFile(loaded.config.rules.file ?? ''), []);
+  if ('config' in loaded) t.strictSame(checkRulesFiles(loaded.config.rules.file ?? '', undefined), []);
   t.end();
 });
 

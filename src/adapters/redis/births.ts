@@ -1,25 +1,26 @@
 import type { Births } from '../../core/births.ts';
 import type { Clock } from '../../core/ports.ts';
 import type { Repository, Tag } from '../../core/reference.ts';
+import { serverTime } from './server-time.ts';
 import type { Script, SharedStore } from './store.ts';
 
 // One hash for each repository: tag → milliseconds, by Redis's clock. Nothing in it expires.
-const now = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+const header = `
+${serverTime}
+local now = millis()
 `;
 
 /** The age, for no replica's clock is compared with another's. */
 const recall: Script = {
   name: 'recall a birth',
-  lua: `${now}
+  lua: `${header}
 local born = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '')
 return born and now - born`,
 };
 
 const note: Script = {
   name: 'note a birth',
-  lua: `${now}
+  lua: `${header}
 return redis.call('HSETNX', KEYS[1], ARGV[1], string.format('%.0f', now))`,
 };
 

@@ -1,3 +1,5 @@
+import { serverTime } from './server-time.ts';
+
 /** A replica that was not heard for so long is not remembered any more. */
 export const rememberedMs = 24 * 3600 * 1000;
 
@@ -19,11 +21,7 @@ export const rememberedMs = 24 * 3600 * 1000;
  * it (docs/model.md).
  */
 export const attend = `
-local function millis()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
-
+${serverTime}
 local function generation(epoch) return tonumber((epoch or ''):match('^%d+')) or 0 end
 
 -- How long nothing may be claimed because replicas have not been heard since the server changed.

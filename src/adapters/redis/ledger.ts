@@ -1,13 +1,14 @@
 import type { Clock, Ledger, LedgerEntry, Sighting } from '../../core/ports.ts';
 import { isDigest, type Digest, type Repository, type Tag } from '../../core/reference.ts';
+import { serverTime } from './server-time.ts';
 import type { Reply, Script, SharedStore } from './store.ts';
 
 // One hash for each repository: tag → {"digest", "first", "last"}, the times by Redis's clock. What comes and goes are
 // ages, for no replica's clock is compared with another's.
 const header = `
 local ledger, tag = KEYS[1], ARGV[1]
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+${serverTime}
+local now = millis()
 local sizes = { sha256 = 64, sha384 = 96, sha512 = 128 }
 
 local function isDigest(value)

@@ -1,3 +1,4 @@
+import { serverTime } from './server-time.ts';
 import type { Script } from './store.ts';
 
 // KEYS: the record of the rules, a hash of
@@ -11,11 +12,8 @@ import type { Script } from './store.ts';
 // Times are milliseconds of this server's clock.
 
 const header = `
+${serverTime}
 local key = KEYS[1]
-local function now()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
-end
 local function whole(number) return string.format('%.0f', number) end
 local function stamp()
   local values = redis.call('HMGET', key, 'lineage', 'revision', 'checksum', 'enabled')
@@ -27,7 +25,7 @@ local function tell(channel) redis.call('PUBLISH', channel, redis.call('HGET', k
 local function switch(enabled, wait)
   local was = redis.call('HGET', key, 'enabled')
   if was == enabled then return false end
-  local from = was and enabled ~= '0' and now() + wait or 0
+  local from = was and enabled ~= '0' and millis() + wait or 0
   redis.call('HSET', key, 'enabled', enabled, 'enabled_from', whole(from))
   return true
 end
@@ -40,7 +38,7 @@ export const lookAtRules: Script = {
 local stamp = stamp()
 local payload = stamp ~= ARGV[1] and redis.call('HGET', key, 'payload')
 local values = redis.call('HMGET', key, 'lineage', 'revision', 'checksum', 'enabled', 'enabled_from', 'new_from')
-return { now(), stamp, payload, unpack(values) }`,
+return { millis(), stamp, payload, unpack(values) }`,
 };
 
 /**
@@ -57,7 +55,7 @@ local revision = math.max((tonumber(redis.call('HGET', key, 'revision')) or 0) +
 switch(enabled, tonumber(wait))
 redis.call('HSETNX', key, 'lineage', lineage)
 redis.call('HSET', key, 'revision', whole(revision), 'payload', payload, 'checksum', checksum)
-redis.call('HSET', key, 'new_from', whole(wait == '0' and 0 or now() + wait))
+redis.call('HSET', key, 'new_from', whole(wait == '0' and 0 or millis() + wait))
 tell(channel)
 return revision`,
 };

@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { StoreAway, type Clock } from '../../core/ports.ts';
 import type { Unlock, UnlockRequest, Unlocks } from '../../core/unlock.ts';
+import { serverTime } from './server-time.ts';
 import type { Reply, Script, SharedStore } from './store.ts';
 
 // One hash: id → {"until": milliseconds by Redis's clock, "request": JSON}. What comes and goes is what is left of them.
-const now = `
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+const header = `
+${serverTime}
+local now = millis()
 `;
 
 const list: Script = {
   name: 'list unlocks',
-  lua: `${now}
+  lua: `${header}
 local found = {}
 local fields = redis.call('HGETALL', KEYS[1])
 for f = 1, #fields, 2 do
@@ -26,7 +27,7 @@ return found`,
 
 const add: Script = {
   name: 'unlock',
-  lua: `${now}
+  lua: `${header}
 local left = tonumber(ARGV[2])
 redis.call('HSET', KEYS[1], ARGV[1], cjson.encode({ ['until'] = now + left, request = ARGV[3] }))
 return left`,

@@ -14,9 +14,24 @@ export interface Admitted {
 }
 
 const decorator = 'admitted';
+const callerDecorator = 'apiCaller';
 
 export function decorateWithAdmission(app: FastifyInstance): void {
   app.decorateRequest(decorator, null);
+  app.decorateRequest(callerDecorator, null);
+}
+
+/** A hook for routes that are of no one project: it runs before a body is read. @throws ApiRefusal 401, 429 */
+export function identify(
+  ports: Pick<Ports, 'tokens' | 'attempts'>,
+): (request: FastifyRequest) => Promise<void> {
+  return async (request) => {
+    request.setDecorator<ApiCaller>(callerDecorator, await authenticate(request, ports));
+  };
+}
+
+export function callerOf(request: FastifyRequest): ApiCaller {
+  return request.getDecorator<ApiCaller>(callerDecorator);
 }
 
 export function admittedOf(request: FastifyRequest): Admitted {
@@ -36,7 +51,7 @@ export function admit(role: ApiRole, ports: Ports): (request: FastifyRequest) =>
 }
 
 /** @throws ApiRefusal 401, 429 */
-export async function authenticate(
+async function authenticate(
   { headers, ip }: FastifyRequest,
   { tokens, attempts }: Pick<Ports, 'tokens' | 'attempts'>,
 ): Promise<ApiCaller> {

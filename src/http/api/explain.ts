@@ -1,9 +1,9 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { Type, type Static } from 'typebox';
 import type { OwnAuthorization } from '../../adapters/patient-reader.ts';
 import type { AuthConfig } from '../../config/auth.ts';
 import { accessLevels, isAccessLevel } from '../../core/access-level.ts';
-import { mayAct, type ApiCaller } from '../../core/api-access.ts';
+import { mayAct } from '../../core/api-access.ts';
 import { explain, operationOn } from '../../core/explain.ts';
 import type { Clock, Needs, RuleSource, TagFacts, Tombstones } from '../../core/ports.ts';
 import { isDigest, type Digest } from '../../core/reference.ts';
@@ -11,7 +11,7 @@ import { gatherFacts, type Sources, type Supposition } from '../explain-facts.ts
 import type { LiftingPorts } from '../lifting.ts';
 import { reportOf, type ExplainReport } from '../explain-report.ts';
 import { suppose } from '../supposed-caller.ts';
-import { authenticate } from './admission.ts';
+import { callerOf, identify } from './admission.ts';
 import type { ApiPorts } from './ports.ts';
 import { ApiRefusal, projectNotFound } from './refusals.ts';
 
@@ -45,7 +45,6 @@ const question = Type.Object({
   is: digest('What the tag is; absent: the upstream is asked.'),
   absent: Type.Optional(Type.Boolean({ description: 'The tag is not there, and never was.' })),
 });
-const decorator = 'explainCaller';
 type Question = Static<typeof question>;
 
 /** `POST /v4/explain`: what the door would say, by which rules, and why. Nothing is changed by it. */
@@ -59,13 +58,9 @@ export function explainRoutes(
     security: [{ privateToken: [] }, { bearer: [] }],
     body: question,
   };
-  // Before a body is read.
-  const onRequest = async (request: FastifyRequest): Promise<void> => {
-    request.setDecorator<ApiCaller>(decorator, await authenticate(request, ports));
-  };
-  app.decorateRequest(decorator, null);
+  const onRequest = identify(ports);
   app.post('/v4/explain', { schema, onRequest }, async (request): Promise<ExplainReport> => {
-    const caller = request.getDecorator<ApiCaller>(decorator);
+    const caller = callerOf(request);
     const supposed = read(request.body as Question, ports);
     // What is not the asker's is answered like what does not exist.
     if (!mayAct(caller, 'read', supposed.operation.repository)) throw projectNotFound();

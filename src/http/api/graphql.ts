@@ -1,4 +1,4 @@
-import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
+import type { FastifyPluginAsync } from 'fastify';
 import {
   Kind,
   NoSchemaIntrospectionCustomRule,
@@ -8,9 +8,8 @@ import {
   type FormattedExecutionResult,
 } from 'graphql';
 import mercurius from 'mercurius';
-import type { ApiCaller } from '../../core/api-access.ts';
 import { Turns } from '../turns.ts';
-import { authenticate } from './admission.ts';
+import { callerOf, identify } from './admission.ts';
 import { refuseCostly } from './graphql-cost.ts';
 import { GraphqlErrors } from './graphql-failures.ts';
 import { idTypes } from './graphql-ids.ts';
@@ -21,7 +20,6 @@ import type { ApiPorts, GraphqlPorts } from './ports.ts';
 import { ApiRefusal, methodNotAllowed } from './refusals.ts';
 
 const path = '/graphql';
-const callerName = 'graphqlCaller';
 const bodyLimitBytes = 64 * 1024;
 const tokenLimit = 1000;
 const depthLimit = 10;
@@ -56,14 +54,11 @@ export function graphqlApi(ports: ApiPorts & GraphqlPorts): FastifyPluginAsync {
       refuseCostly(document, variables);
     });
     app.removeContentTypeParser('application/x-www-form-urlencoded');
-    app.decorateRequest(callerName, null);
-    const onRequest = async (request: FastifyRequest): Promise<void> => {
-      request.setDecorator<ApiCaller>(callerName, await authenticate(request, ports));
-    };
+    const onRequest = identify(ports);
     const schema = { hide: true };
     app.post(path, { schema, bodyLimit: bodyLimitBytes, onRequest }, async (request, reply) => {
       const { query, variables, operationName } = askedIn(request.body);
-      const caller = request.getDecorator<ApiCaller>(callerName);
+      const caller = callerOf(request);
       const by = { caller: caller.name, address: request.ip };
       const session: GraphqlSession = { caller, by, repositories: new Map() };
       try {

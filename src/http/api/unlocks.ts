@@ -5,7 +5,7 @@ import { StoreAway } from '../../core/ports.ts';
 import { isRepository, isTag } from '../../core/reference.ts';
 import { isReferrerTag } from '../../core/referrer-tag.ts';
 import { longestUnlockMs, unlockActions, type Unlock, type UnlockRequest } from '../../core/unlock.ts';
-import { authenticate } from './admission.ts';
+import { callerOf, identify } from './admission.ts';
 import type { ApiPorts } from './ports.ts';
 import { ApiRefusal, forbidden, projectNotFound } from './refusals.ts';
 
@@ -32,7 +32,6 @@ const unlockObject = Type.Object({
 });
 type UnlockObject = Static<typeof unlockObject>;
 
-const decorator = 'unlockCaller';
 const reasonLengthLimit = 500;
 /** All are read for each push that would be refused. */
 const unlockLimit = 1_000;
@@ -40,10 +39,7 @@ const unlockLimit = 1_000;
 /** `/v4/unlocks`: exceptions to the immutable rules of one tag, that end by themselves. */
 export function unlockRoutes(app: FastifyInstance, ports: ApiPorts): void {
   const described = { tags: ['unlocks'], security: [{ privateToken: [] }, { bearer: [] }] };
-  const onRequest = async (request: FastifyRequest): Promise<void> => {
-    request.setDecorator<ApiCaller>(decorator, await authenticate(request, ports));
-  };
-  app.decorateRequest(decorator, null);
+  const onRequest = identify(ports);
   app.get(
     '/v4/unlocks',
     {
@@ -55,7 +51,7 @@ export function unlockRoutes(app: FastifyInstance, ports: ApiPorts): void {
       },
     },
     async (request) => {
-      const caller = request.getDecorator<ApiCaller>(decorator);
+      const caller = callerOf(request);
       const all = await ports.unlocks.all();
       return all.filter(({ repository }) => mayAct(caller, 'read', repository)).map(show);
     },
@@ -80,7 +76,7 @@ export function unlockRoutes(app: FastifyInstance, ports: ApiPorts): void {
     '/v4/unlocks/:id',
     { onRequest, schema: { ...described, summary: 'End an unlock early' } },
     async (request, reply) => {
-      const caller = request.getDecorator<ApiCaller>(decorator);
+      const caller = callerOf(request);
       const { id } = request.params as { readonly id: string };
       const unlock = (await ports.unlocks.all()).find((one) => one.id === id);
       if (!unlock || !mayAct(caller, 'read', unlock.repository)) throw notFound();
@@ -94,7 +90,7 @@ export function unlockRoutes(app: FastifyInstance, ports: ApiPorts): void {
 
 /** @throws ApiRefusal, StoreAway */
 async function make(request: FastifyRequest, ports: ApiPorts): Promise<Unlock> {
-  const caller = request.getDecorator<ApiCaller>(decorator);
+  const caller = callerOf(request);
   const body = request.body as Static<typeof newUnlock>;
   const asked = read(body, caller);
   if ((await ports.unlocks.all()).length >= unlockLimit) {
