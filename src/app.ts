@@ -6,6 +6,7 @@ import { openAudit, type AuditFile } from './adapters/audit-file.ts';
 import { steadyClock, wallClock } from './adapters/clock.ts';
 import { SwitchFile } from './adapters/switch-file.ts';
 import { Upstream } from './adapters/upstream.ts';
+import type { RulesChange } from './adapters/rules-in-force.ts';
 import type { ImmutabilitySwitch } from './adapters/immutability-switch.ts';
 import type { Address } from './config/addresses.ts';
 import { wireApi } from './app/api.ts';
@@ -57,7 +58,11 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
   const { walkSeconds, tagLimit } = config.deletes;
 
   const audit = startAudit(config.log, log, ending);
-  const onRules = (change: object): void => audit?.write({ audit: 'rules', ...change });
+  const onRules =
+    audit &&
+    ((change: RulesChange): void => {
+      audit.write({ audit: 'rules', ...change });
+    });
   const around = { clock, log, ending, onRules };
   const lifetimes = { leaseMs: lookUpMs, ttlMs: ttlSeconds * 1000 };
   const store = await openStore(config, lifetimes, around);

@@ -5,9 +5,9 @@ import { steadyClock } from './clock.ts';
 import type { ImmutabilitySwitch } from './immutability-switch.ts';
 import { besideFile, type ManagedRulesFile } from './managed-rules-file.ts';
 import {
-  changeBetween,
   countsOf,
   inForceAfter,
+  tellChange,
   tellInForce,
   type InForce,
   type RulesChange,
@@ -23,7 +23,7 @@ export interface RulesFileOptions {
   /** The switch as it is at the start: without it immutable rules do not count. */
   readonly immutabilityEnabled: boolean;
   /** Hears of other rules than before; absent: nobody does. */
-  readonly onChange?: (change: RulesChange) => void;
+  readonly onChange?: ((change: RulesChange) => void) | undefined;
   /** What counts beside the file; absent: nothing does. */
   readonly managed?: Pick<ManagedRulesFile, 'rules' | 'onChange' | 'failedReloads'>;
 }
@@ -94,8 +94,7 @@ export class RulesFile implements RuleSource, ImmutabilitySwitch {
     const before = this.#inForce;
     this.#inForce = inForceAfter(before, next, this.#clock.nowMs() + this.#options.settledAfterMs);
     this.#tell();
-    const change = changeBetween(before, this.#inForce);
-    if (change) this.#options.onChange?.(change);
+    tellChange(this.#options.onChange, before, this.#inForce);
   }
 
   #tell(): void {

@@ -102,9 +102,17 @@ export interface RulesChange {
   readonly immutability?: 'on' | 'off';
 }
 
-/** Undefined where nothing is another than it was. */
-export function changeBetween(before: InForce | undefined, after: InForce): RulesChange | undefined {
-  if (!before) return undefined;
+/** Tells whoever hears, if anybody does, what is another than it was: to compare thousands of rules takes a while. */
+export function tellChange(
+  hear: ((change: RulesChange) => void) | undefined,
+  before: InForce | undefined,
+  after: InForce,
+): void {
+  const change = hear && before && changeBetween(before, after);
+  if (change) hear(change);
+}
+
+function changeBetween(before: InForce, after: InForce): RulesChange | undefined {
   const [was, is] = [saidBy(before), saidBy(after)];
   const isThrown = before.switch.isEnabled !== after.switch.isEnabled;
   const added = [...is].filter((said) => !was.has(said));

@@ -1,7 +1,4 @@
 import { steadyClock } from '../adapters/clock.ts';
-import { readRulesFiles } from '../adapters/managed-rules-file.ts';
-import { inForceAfter } from '../adapters/rules-in-force.ts';
-import { readRulesFile } from '../adapters/rules-watch.ts';
 import { Upstream } from '../adapters/upstream.ts';
 import type { Config } from '../config/config.ts';
 import { readExplainArguments, type ExplainArguments } from '../config/explain-arguments.ts';
@@ -13,6 +10,7 @@ import { gatherFacts, type FactPorts, type Supposition } from '../http/explain-f
 import { reportOf, type ExplainReport, type Verdict } from '../http/explain-report.ts';
 import { explainSources } from './explain-sources.ts';
 import { explainText } from './explain-text.ts';
+import { filedRules } from './filed-rules.ts';
 import { askInstance, InstanceError } from './instance.ts';
 import type { OutputStream } from './scan-output.ts';
 
@@ -42,20 +40,10 @@ export async function runExplain(around: CommandSurroundings): Promise<number> {
   }
   const loaded = loadConfig({ ...around, argv: flags, withoutRedis: true, withoutUpstream: true });
   if ('errors' in loaded) return fail(around, [...errors, ...loaded.errors], usageError);
-  const rules = rulesOf(loaded.config);
+  const rules = filedRules(loaded.config);
   if ('errors' in rules) return fail(around, [...errors, ...rules.errors], usageError);
   if (!told || errors.length > 0) return fail(around, errors, usageError);
   return tell(around, told, await explainHere(loaded.config, rules, told));
-}
-
-/** The rules that `serve` would begin with. */
-export function rulesOf(config: Config): RuleSet | { readonly errors: readonly string[] } {
-  // INVARIANT: without Redis it is required.
-  const file = config.rules.file ?? '';
-  const parsed = config.redis ? readRulesFile(file) : readRulesFiles(file, config.rules.managedFile);
-  if ('errors' in parsed) return parsed;
-  const position = { isEnabled: config.immutability.enabled, admitsFirstPushFromMs: 0 };
-  return inForceAfter(undefined, { rules: parsed.rules, switch: position }, 0).effective;
 }
 
 /** By the rules of a file; what must be known of the tag is asked of the upstream, if one is configured. */

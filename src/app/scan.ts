@@ -1,11 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readCatalog, whyAway } from '../adapters/catalog.ts';
 import { steadyClock } from '../adapters/clock.ts';
-import { readRulesFiles } from '../adapters/managed-rules-file.ts';
 import { PatientReader } from '../adapters/patient-reader.ts';
 import { walkRepository } from '../adapters/repository-walk.ts';
-import { inForceAfter } from '../adapters/rules-in-force.ts';
-import { readRulesFile } from '../adapters/rules-watch.ts';
 import { Upstream } from '../adapters/upstream.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig, type Surroundings } from '../config/load.ts';
@@ -13,6 +10,7 @@ import { readScanArguments, type ScanArguments } from '../config/scan-arguments.
 import type { Clock } from '../core/ports.ts';
 import type { Repository } from '../core/reference.ts';
 import type { RuleSet } from '../core/rule.ts';
+import { filedRules } from './filed-rules.ts';
 import { scanCredentials, type ScanCredentials } from './scan-credentials.ts';
 import { jsonFormat } from './scan-json.ts';
 import type { OutputStream } from './scan-output.ts';
@@ -51,18 +49,14 @@ export async function scan(around: ScanSurroundings): Promise<number> {
   const errors = [...told.errors, ...('errors' in loaded ? loaded.errors : [])];
   if ('errors' in loaded) return fail(around, errors, 1);
   const { config } = loaded;
-  // INVARIANT: without Redis it is required.
-  const file = config.rules.file ?? '';
-  const parsed = config.redis ? readRulesFile(file) : readRulesFiles(file, config.rules.managedFile);
+  const rules = filedRules(config);
   const credentials = await scanCredentials(config).catch((error: unknown) => ({
     error: error instanceof Error ? error.message : String(error),
   }));
   if ('error' in credentials) errors.push(credentials.error);
-  if ('errors' in parsed) errors.push(...parsed.errors);
-  if (errors.length > 0 || 'errors' in parsed || 'error' in credentials) return fail(around, errors, 1);
+  if ('errors' in rules) errors.push(...rules.errors);
+  if (errors.length > 0 || 'errors' in rules || 'error' in credentials) return fail(around, errors, 1);
 
-  const position = { isEnabled: config.immutability.enabled, admitsFirstPushFromMs: 0 };
-  const rules = inForceAfter(undefined, { rules: parsed.rules, switch: position }, 0).effective;
   const { url: origin, ca } = config.upstream;
   const upstream = new Upstream({ origin, connections, ...(ca !== undefined && { ca }) });
   const close = (): void => void upstream.close();

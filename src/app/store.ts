@@ -40,8 +40,8 @@ interface Surroundings {
   readonly clock: Clock;
   readonly log: Logger;
   readonly ending: Ending;
-  /** Hears of other rules than before. */
-  readonly onRules: (change: RulesChange) => void;
+  /** Hears of other rules than before; undefined: nobody does. */
+  readonly onRules: ((change: RulesChange) => void) | undefined;
 }
 
 /** @throws RulesRefused, and Error of node:fs where a file cannot be had */

@@ -26,13 +26,11 @@ export async function lookUpTags(
   tags: readonly Tag[],
   question: Omit<TagQuestion, 'tag' | 'withinMs' | 'immutable'>,
   asking?: Asking,
+  withinMs = lookUpMs,
 ): Promise<ReadonlyMap<Tag, TagFact>> {
   const lookUp = async (tag: Tag): Promise<[Tag, TagFact]> => {
     const immutable = asking && immutabilityOf(question.repository, tag, asking);
-    return [
-      tag,
-      await facts.lookUp({ ...question, tag, ...(immutable && { immutable }), withinMs: lookUpMs }),
-    ];
+    return [tag, await facts.lookUp({ ...question, tag, ...(immutable && { immutable }), withinMs })];
   };
   return new Map(await Promise.all(tags.map(lookUp)));
 }

@@ -4,7 +4,7 @@ import type { Clock, Needs, PushedDigests, TagFacts } from '../core/ports.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import type { Decision, Facts } from '../core/verdict.ts';
 import type { Exchange } from './exchange.ts';
-import { lookUpHeaders } from './look-up.ts';
+import { lookUpHeaders, lookUpTags } from './look-up.ts';
 
 export interface WatchPorts {
   readonly facts: TagFacts;
@@ -46,25 +46,21 @@ async function factsOf(
   { facts, needs }: WatchPorts,
 ): Promise<Omit<Facts, 'nowMs'>> {
   const asCaller = lookUpHeaders(exchange);
-  const asked = { asCaller, withinMs: watchMs };
   switch (operation.kind) {
     case 'putManifest':
     case 'deleteTag': {
       const { repository } = operation;
-      const question = { repository, ...asked, ...(pushed && { pushed }) };
-      const tags = await Promise.all(
-        tagsToLookUp(rules, operation).map(
-          async (tag) => [tag, await facts.lookUp({ ...question, tag })] as const,
-        ),
-      );
-      return { tags: new Map(tags), ...(pushed && { pushed: pushed.sha256 }) };
+      const question = { repository, asCaller, ...(pushed && { pushed }) };
+      const asked = tagsToLookUp(rules, operation);
+      const tags = await lookUpTags(facts, asked, question, undefined, watchMs);
+      return { tags, ...(pushed && { pushed: pushed.sha256 }) };
     }
     case 'deleteManifest':
     case 'deleteBlob': {
       const isManifest = operation.kind === 'deleteManifest';
       const { repository, digest: target } = operation;
       const needing = await needs.tagsNeeding({
-        ...{ repository, target, isManifest, rules, ...asked },
+        ...{ repository, target, isManifest, rules, asCaller, withinMs: watchMs },
         ...{ isVerified: caller.granted !== undefined, claimed: [] },
       });
       return { tags: new Map(), needing };

@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
 import { Upstream } from '../../src/adapters/upstream.ts';
-import { explainBy, rulesOf } from '../../src/app/explain.ts';
+import { explainBy } from '../../src/app/explain.ts';
+import { filedRules } from '../../src/app/filed-rules.ts';
 import { explainSources } from '../../src/app/explain-sources.ts';
 import { readExplainArguments } from '../../src/config/explain-arguments.ts';
 import { loadConfig } from '../../src/config/load.ts';
@@ -96,7 +97,7 @@ t.test(`${prefixes * deedsEach} times, explain says what the door does`, { timeo
   ];
   const loaded = loadConfig({ argv: flags, env: {}, cwd: '/' });
   if ('errors' in loaded) return t.fail(loaded.errors.join('\n'));
-  const rules = rulesOf(loaded.config);
+  const rules = filedRules(loaded.config);
   if ('errors' in rules) return t.fail(rules.errors.join('\n'));
   const upstream = new Upstream({ origin: url });
   t.teardown(() => upstream.close());

@@ -17,5 +17,5 @@ export interface SharedRulesOptions {
   /** The switch, for a store that has no position of its own. */
   readonly immutabilityEnabled: boolean;
   /** Hears of other rules than before; absent: nobody does. */
-  readonly onChange?: (change: RulesChange) => void;
+  readonly onChange?: ((change: RulesChange) => void) | undefined;
 }

@@ -7,13 +7,7 @@ import {
 import { StoreAway, type Clock, type RuleSource } from '../../core/ports.ts';
 import { noRules, type RuleSet } from '../../core/rule.ts';
 import type { ImmutabilitySwitch } from '../immutability-switch.ts';
-import {
-  changeBetween,
-  inForceAfter,
-  tellInForce,
-  type InForce,
-  type SwitchState,
-} from '../rules-in-force.ts';
+import { tellChange, inForceAfter, tellInForce, type InForce, type SwitchState } from '../rules-in-force.ts';
 import { RulesWatch } from '../rules-watch.ts';
 import {
   changeable,
@@ -278,8 +272,7 @@ export class SharedRules implements RuleSource, ImmutabilitySwitch, ManagedRules
     const before = this.#inForce;
     this.#inForce = inForceAfter(before, { rules, switch: position }, settledFromMs);
     tellInForce(log, this.#inForce, { source: this.#look ? 'redis' : 'the file' });
-    const change = changeBetween(before, this.#inForce);
-    if (change) onChange?.(change);
+    tellChange(onChange, before, this.#inForce);
   }
 
   #warnOf(look: RulesLook, rules: RuleSet, hasFallenBack: boolean): void {
