@@ -227,3 +227,20 @@ t.test('fix: a tag that robots may make is deleted, and made again at once', asy
   t.equal((await push(door, two)).status, 201);
   t.ok(performance.now() - beganMs < 4_000, 'nothing waits for what is gone');
 });
+
+t.test(
+  'immutable_after: a young tag may be deleted by its name, and pushed anew; an old one not',
+  async (t) => {
+    const aging =
+      'tag_rules:\n  - { id: settles, tag_name_pattern: ^v, immutable: true, immutable_after: 1h }\n';
+    const old = await startDoor(t, (await startOneTag(t, one.bytes)).url, aging);
+    t.match(refusalOf(await remove(old, 'v1')), /^403 DENIED: tag is immutable; .* \(rule settles\)/);
+    const upstream = await startOneTag(t);
+    const young = await startDoor(t, upstream.url, aging);
+    t.equal((await push(young, one)).status, 201);
+    t.equal((await remove(young, 'v1')).status, 202);
+    t.match(refusalOf(await remove(young, 'v1')), /^404 MANIFEST_UNKNOWN/);
+    t.equal((await push(young, two)).status, 201);
+    t.equal(upstream.requests.filter(({ method }) => method === 'DELETE').length, 1);
+  },
+);
