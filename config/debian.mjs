@@ -22,6 +22,8 @@ const packagesOf = {
   runc: ['runc'],
   skopeo: ['skopeo'],
   nginx: ['nginx'],
+  wrk: ['wrk'],
+  curl: ['curl'],
   go: ['golang-go'],
   'redis-server': [['redis-server', redisTools]],
   'redis-sentinel': [['redis-sentinel', redisTools]],

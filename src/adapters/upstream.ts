@@ -1,14 +1,10 @@
-import type { Readable } from 'node:stream';
 import { Pool, type Dispatcher } from 'undici';
 import type { HeaderList } from '../core/header-list.ts';
-
-export interface UpstreamRequest {
-  readonly method: string;
-  /** Origin-form, as printed from an operation. */
-  readonly target: string;
-  readonly headers: HeaderList;
-  readonly body?: Buffer | Readable;
-}
+import type { AnswerReceiver, Sending } from './answer-receiver.ts';
+import { BlobConnections } from './blob-connections.ts';
+import { isBodyless, rawHeadersOf } from './raw-answer.ts';
+import { StreamedAnswer } from './streamed-answer.ts';
+import type { UpstreamRequest } from './upstream-request.ts';
 
 /** An answer that was read whole. */
 export interface UpstreamAnswer {
@@ -44,9 +40,14 @@ const connectTimeoutMs = 10_000;
 export class Upstream {
   readonly origin: string;
   readonly #pool: Pool;
+  /** Undefined: the upstream is not asked over plain HTTP. */
+  readonly #blobs: BlobConnections | undefined;
 
   constructor({ origin, ca, connections }: UpstreamOptions) {
     this.origin = origin;
+    const { protocol, hostname, port } = new URL(origin);
+    if (protocol === 'http:')
+      this.#blobs = new BlobConnections({ host: bareHost(hostname), port: Number(port || 80) });
     // No timeouts of undici's: its defaults of 300 s cut uploads that are only slow. Callers bring their own.
     this.#pool = new Pool(origin, {
       pipelining: 1,
@@ -59,10 +60,23 @@ export class Upstream {
     });
   }
 
-  /** Sends a request whose answer goes to `handler` as it arrives. */
-  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const { method, target, headers, body } = request;
-    this.#pool.dispatch({ method, path: target, headers: [...headers], body: body ?? null }, handler);
+  /**
+   * Sends a request whose answer goes to a receiver as it arrives.
+   * @throws Error for a request that cannot be sent
+   */
+  send(request: UpstreamRequest, receiver: AnswerReceiver): Sending {
+    const answer = new StreamedAnswer(receiver);
+    this.#dispatch(request, answer);
+    return answer;
+  }
+
+  /**
+   * The same for a blob that is read. Where it fails before the answer began, `send` may do: what it does not
+   * understand is no fault of the upstream's.
+   * @throws Error as `send`
+   */
+  sendBlobRead(request: UpstreamRequest, receiver: AnswerReceiver): Sending {
+    return this.#blobs?.isWilling ? this.#blobs.get(request, receiver) : this.send(request, receiver);
   }
 
   /**
@@ -73,7 +87,7 @@ export class Upstream {
     return new Promise((resolve, reject) => {
       const question = new Question(withinMs, bodyLimit, resolve, reject);
       try {
-        this.dispatch(request, question);
+        this.#dispatch(request, question);
       } catch (error) {
         question.onResponseError(undefined, error as Error);
       }
@@ -81,8 +95,18 @@ export class Upstream {
   }
 
   async close(): Promise<void> {
+    this.#blobs?.close();
     await this.#pool.destroy();
   }
+
+  #dispatch({ method, target, headers, body }: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+    this.#pool.dispatch({ method, path: target, headers: [...headers], body: body ?? null }, handler);
+  }
+}
+
+/** An IPv6 address stands in brackets in a URL alone. */
+function bareHost(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
 class Question implements Dispatcher.DispatchHandler {
@@ -145,16 +169,4 @@ class Question implements Dispatcher.DispatchHandler {
       new UpstreamFailure(error, { sent: this.#controller !== undefined, timedOut: this.#expired }),
     );
   }
-}
-
-/** undici takes a Content-Length on these for a promise of a body that does not come. */
-export function isBodyless(status: number): boolean {
-  return status === 204 || status === 304;
-}
-
-/** undici's parsed headers fold repeated fields; these are as they came. */
-export function rawHeadersOf(controller: Dispatcher.DispatchController): HeaderList {
-  const raw = controller.rawHeaders;
-  if (!Array.isArray(raw)) return [];
-  return raw.map((field) => (typeof field === 'string' ? field : field.toString('latin1')));
 }

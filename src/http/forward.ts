@@ -1,5 +1,5 @@
-import type { Dispatcher } from 'undici';
-import { isBodyless, rawHeadersOf, type Upstream } from '../adapters/upstream.ts';
+import type { AnswerHead, AnswerReceiver, Sending } from '../adapters/answer-receiver.ts';
+import type { Upstream } from '../adapters/upstream.ts';
 import { RegistryError } from '../core/errors.ts';
 import { isWrite, printOperation, type Operation } from '../core/operation.ts';
 import { answerError } from './answer.ts';
@@ -27,7 +27,7 @@ function takesBody(operation: Operation): boolean {
 
 const nothing = Buffer.alloc(0);
 
-class Forwarding implements Dispatcher.DispatchHandler {
+class Forwarding implements AnswerReceiver {
   readonly #exchange: Exchange;
   readonly #operation: Operation;
   readonly #upstream: Upstream;
@@ -35,10 +35,11 @@ class Forwarding implements Dispatcher.DispatchHandler {
   readonly #idleMs: number;
   readonly #idle: NodeJS.Timeout;
   readonly #over: () => void;
-  #controller: Dispatcher.DispatchController | undefined;
-  /** Why the request was given up; undefined while it goes on. */
-  #givenUp: 'client' | 'idle' | 'redirect' | undefined;
+  #sending: Sending | undefined;
   #isRetried = false;
+  /** Pieces of the body that the client has yet to take. */
+  #unwritten = 0;
+  #isWhole = false;
   #isOver = false;
 
   constructor(
@@ -55,7 +56,9 @@ class Forwarding implements Dispatcher.DispatchHandler {
     this.#rewriting = { addressed, upstreamOrigin: upstream.origin, isWrite: isWrite(operation) };
     this.#idleMs = idleMs;
     this.#idle = setTimeout(() => {
-      this.#giveUp('idle');
+      this.#giveUp(
+        new RegistryError('UNAVAILABLE', { status: 504, message: 'the upstream registry went silent' }),
+      );
     }, idleMs);
     this.#over = over;
     // Both: of three pipelined requests the third response hears nothing of a client that goes away.
@@ -69,16 +72,25 @@ class Forwarding implements Dispatcher.DispatchHandler {
     const request = { ...printOperation(this.#operation), headers };
     try {
       if (!takesBody(this.#operation) || !hasBody(req)) {
-        this.#upstream.dispatch(request, this);
+        this.#sending = this.#isBlobRead()
+          ? this.#upstream.sendBlobRead(request, this)
+          : this.#upstream.send(request, this);
         return;
       }
       const length = req.headers['content-length'];
       if (length !== undefined) headers.push('Content-Length', length);
       inviteBody(this.#exchange);
-      this.#upstream.dispatch({ ...request, body: detachedBody(req, () => this.#idle.refresh()) }, this);
+      const body = detachedBody(req, () => this.#idle.refresh());
+      this.#sending = this.#upstream.send({ ...request, body }, this);
     } catch (error) {
-      this.onResponseError(undefined, error as Error);
+      this.onFailure(error as Error);
     }
+  }
+
+  /** What failed once is asked for in the usual way. */
+  #isBlobRead(): boolean {
+    const { kind } = this.#operation;
+    return kind === 'getBlob' && this.#operation.method === 'GET' && !this.#isRetried;
   }
 
   /** distribution reads `mount`, `from`, `digest` and `_state` from a form body before the query that was judged. */
@@ -89,104 +101,74 @@ class Forwarding implements Dispatcher.DispatchHandler {
     );
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#givenUp) controller.abort(new Error('given up before it began'));
-  }
-
-  onResponseStart(
-    controller: Dispatcher.DispatchController,
-    status: number,
-    _: unknown,
-    reason?: string,
-  ): void {
-    if (status < 200 || this.#isOver) return;
+  onHead({ status, reason, headers: received }: AnswerHead): void {
+    if (this.#isOver) return;
     this.#idle.refresh();
     this.#exchange.trail.upstreamStatus = status;
     // A redirect of a write leads past us: to the upstream itself, or from http to https.
     if (this.#rewriting.isWrite && status >= 300 && status < 400) {
-      this.#giveUp('redirect');
+      this.#giveUp(
+        new RegistryError('UNAVAILABLE', { status: 502, message: 'the upstream redirected a write' }),
+      );
       return;
     }
     const { res, trail } = this.#exchange;
-    const headers = responseHeaders(rawHeadersOf(controller), status, this.#rewriting);
+    const headers = responseHeaders(received, status, this.#rewriting);
     headers.push(...warningHeaders(trail));
     if (this.#hasUnreadBody()) headers.push('Connection', 'close');
     // undici read it as UTF-8, and Node throws on what is not Latin-1.
-    res.writeHead(status, /^[\t -~]*$/.test(reason ?? '') ? reason : '', headers);
-    if (isBodyless(status)) void this.#finish();
+    res.writeHead(status, /^[\t -~]*$/.test(reason) ? reason : '', headers);
     // Sends the head as the bytes that came; flushHeaders would encode it as UTF-8.
-    else res.write(nothing);
+    res.write(nothing);
   }
 
-  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#isOver) return;
+  onBytes(bytes: Buffer, free: () => void): void {
     this.#idle.refresh();
-    const { res } = this.#exchange;
-    if (res.write(chunk)) return;
-    controller.pause();
-    res.once('drain', () => {
+    this.#unwritten += 1;
+    this.#exchange.res.write(bytes, () => {
+      this.#unwritten -= 1;
+      free();
+      if (this.#isOver) return;
       this.#idle.refresh();
-      controller.resume();
+      if (this.#isWhole && this.#unwritten === 0) void this.#finish();
     });
   }
 
-  onResponseEnd(): void {
-    void this.#finish();
+  onEnd(): void {
+    this.#isWhole = true;
+    // A client that is slow may still be waited for: as long as it takes what is left.
+    if (this.#unwritten === 0) void this.#finish();
   }
 
-  onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
-    const { req, res } = this.#exchange;
+  onFailure(cause: Error): void {
     if (this.#isOver) return;
+    const { req, res } = this.#exchange;
     const isSafe = req.method === 'GET' || req.method === 'HEAD';
-    if (isSafe && !res.headersSent && !this.#givenUp && !this.#isRetried) {
+    if (isSafe && !res.headersSent && !this.#isRetried) {
       this.#isRetried = true;
-      this.#controller = undefined;
       this.send();
       return;
     }
-    this.#end();
-    if (this.#givenUp !== 'client') {
-      void answerError(req, res, this.#failure(error)).finally(this.#over);
-    } else {
-      this.#over();
-    }
-  }
-
-  #failure(cause: Error): RegistryError {
-    switch (this.#givenUp) {
-      case 'idle':
-        return new RegistryError('UNAVAILABLE', {
-          status: 504,
-          message: 'the upstream registry went silent',
-          cause,
-        });
-      case 'redirect':
-        return new RegistryError('UNAVAILABLE', {
-          status: 502,
-          message: 'the upstream redirected a write',
-          cause,
-        });
-      default:
-        return new RegistryError('UNAVAILABLE', {
-          status: 502,
-          message: 'the upstream registry is gone',
-          cause,
-        });
-    }
+    const message = 'the upstream registry is gone';
+    this.#answer(new RegistryError('UNAVAILABLE', { status: 502, message, cause }));
   }
 
   readonly #onClientClose = (): void => {
-    this.#giveUp('client');
+    this.#giveUp(undefined);
   };
 
-  #giveUp(reason: 'client' | 'idle' | 'redirect'): void {
-    if (this.#isOver || this.#givenUp) return;
-    this.#givenUp = reason;
-    const error = new Error(`given up: ${reason}`);
-    // Without a controller it still waits for a connection: answered now, aborted when it gets one.
-    if (this.#controller) this.#controller.abort(error);
-    else this.onResponseError(undefined, error);
+  /** @param error what the client is told; undefined: there is nobody to be told */
+  #giveUp(error: RegistryError | undefined): void {
+    if (this.#isOver) return;
+    this.#sending?.abort();
+    this.#answer(error);
+  }
+
+  #answer(error: RegistryError | undefined): void {
+    const { req, res } = this.#exchange;
+    this.#end();
+    if (error) void answerError(req, res, error).finally(this.#over);
+    else this.#over();
   }
 
   #hasUnreadBody(): boolean {

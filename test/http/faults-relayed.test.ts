@@ -36,6 +36,7 @@ t.test('an answer is relayed, whatever it is', async (t) => {
           'Retry-After': '7',
           'WWW-Authenticate': 'Bearer realm="x"',
           'Content-Type': 'text/html',
+          'Content-Length': 17,
         })
         .end('<h1>as it is</h1>');
     for (const [method, path] of all) {

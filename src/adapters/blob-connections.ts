@@ -1,0 +1,114 @@
+import type { AnswerReceiver, Sending } from './answer-receiver.ts';
+import { BlobConnection, NotPlain } from './blob-connection.ts';
+import { ReadBuffers } from './read-buffers.ts';
+import type { UpstreamRequest } from './upstream-request.ts';
+
+/** Shorter than any registry keeps an idle connection, so that it is seldom closed under a request. */
+const idleMs = 4_000;
+const idleLimit = 64;
+const connectTimeoutMs = 10_000;
+const largeBuffersBytes = 32 * 1024 * 1024;
+/** How long an upstream is not asked again whose answers are not plain: each of them costs a connection. */
+const restMs = 60_000;
+
+interface Idle {
+  readonly connection: BlobConnection;
+  readonly timer: NodeJS.Timeout;
+}
+
+/**
+ * Reads blobs over plain HTTP, several times as fast as a general client could (docs/performance.md). It understands the
+ * plainest answers alone; all others, and all failures before the answer began, are for whoever asks another way.
+ */
+export class BlobConnections {
+  readonly #address: { readonly host: string; readonly port: number };
+  readonly #buffers = new ReadBuffers(largeBuffersBytes);
+  readonly #open = new Set<BlobConnection>();
+  readonly #idle: Idle[] = [];
+  #restsUntilMs = 0;
+
+  constructor(address: { readonly host: string; readonly port: number }) {
+    this.#address = address;
+  }
+
+  /** Whether it is worth while to ask. */
+  get isWilling(): boolean {
+    return performance.now() >= this.#restsUntilMs;
+  }
+
+  get(request: UpstreamRequest, receiver: AnswerReceiver): Sending {
+    const connection = this.#takeIdle() ?? this.#connect();
+    connection.request(printHead(request), {
+      onHead: (head) => {
+        receiver.onHead(head);
+      },
+      onBytes: (bytes, free) => {
+        receiver.onBytes(bytes, free);
+      },
+      onEnd: () => {
+        receiver.onEnd();
+      },
+      onFailure: (error) => {
+        if (error instanceof NotPlain) this.#restsUntilMs = performance.now() + restMs;
+        receiver.onFailure(error);
+      },
+    });
+    return connection;
+  }
+
+  close(): void {
+    for (const connection of this.#open) connection.abort();
+  }
+
+  #connect(): BlobConnection {
+    const connection = new BlobConnection({
+      ...this.#address,
+      buffers: this.#buffers,
+      connectTimeoutMs,
+      onIdle: (idle) => {
+        this.#keep(idle);
+      },
+      onClosed: (closed) => {
+        this.#open.delete(closed);
+      },
+    });
+    this.#open.add(connection);
+    return connection;
+  }
+
+  #takeIdle(): BlobConnection | undefined {
+    for (let idle = this.#idle.pop(); idle; idle = this.#idle.pop()) {
+      clearTimeout(idle.timer);
+      if (idle.connection.isOpen) return idle.connection;
+    }
+    return undefined;
+  }
+
+  #keep(connection: BlobConnection): void {
+    if (this.#idle.length >= idleLimit) {
+      connection.abort();
+      return;
+    }
+    connection.rest();
+    const timer = setTimeout(() => {
+      const at = this.#idle.findIndex((idle) => idle.connection === connection);
+      if (at >= 0) this.#idle.splice(at, 1);
+      connection.abort();
+    }, idleMs);
+    this.#idle.push({ connection, timer: timer.unref() });
+  }
+}
+
+/** What would end a line early, whatever parser lets it through. */
+const unprintable = /[^\t\x20-\x7e\x80-\xff]/;
+
+/** @throws Error for what cannot be on a line */
+function printHead({ method, target, headers }: UpstreamRequest): Buffer {
+  let head = `${method} ${target} HTTP/1.1`;
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const line = `${headers[at] ?? ''}: ${headers[at + 1] ?? ''}`;
+    if (unprintable.test(line)) throw new Error('a header that is no line');
+    head += `\r\n${line}`;
+  }
+  return Buffer.from(`${head}\r\n\r\n`, 'latin1');
+}
