@@ -8,7 +8,8 @@ const idleMs = 4_000;
 const idleLimit = 64;
 const connectTimeoutMs = 10_000;
 const largeBuffersBytes = 32 * 1024 * 1024;
-/** How long an upstream is not asked again whose answers are not plain: each of them costs a connection. */
+/** After so many answers in a row that were not plain, each of which costs a connection, it is not asked for a while. */
+const notPlainLimit = 4;
 const restMs = 60_000;
 
 interface Idle {
@@ -25,6 +26,7 @@ export class BlobConnections {
   readonly #buffers = new ReadBuffers(largeBuffersBytes);
   readonly #open = new Set<BlobConnection>();
   readonly #idle: Idle[] = [];
+  #notPlain = 0;
   #restsUntilMs = 0;
 
   constructor(address: { readonly host: string; readonly port: number }) {
@@ -40,6 +42,7 @@ export class BlobConnections {
     const connection = this.#takeIdle() ?? this.#connect();
     connection.request(printHead(request), {
       onHead: (head) => {
+        this.#notPlain = 0;
         receiver.onHead(head);
       },
       onBytes: (bytes, free) => {
@@ -49,7 +52,7 @@ export class BlobConnections {
         receiver.onEnd();
       },
       onFailure: (error) => {
-        if (error instanceof NotPlain) this.#restsUntilMs = performance.now() + restMs;
+        if (error instanceof NotPlain) this.#onNotPlain();
         receiver.onFailure(error);
       },
     });
@@ -58,6 +61,13 @@ export class BlobConnections {
 
   close(): void {
     for (const connection of this.#open) connection.abort();
+  }
+
+  #onNotPlain(): void {
+    this.#notPlain += 1;
+    if (this.#notPlain < notPlainLimit) return;
+    this.#notPlain = 0;
+    this.#restsUntilMs = performance.now() + restMs;
   }
 
   #connect(): BlobConnection {

@@ -145,10 +145,24 @@ t.test('an upstream whose answers are not plain is not asked again for a while',
   for (const answer of answers) {
     const peer = await startPeer(t, (socket) => socket.write(answer));
     const connections = connectionsTo(t, peer);
-    t.ok(connections.isWilling);
-    await t.rejects(read(connections), { name: 'NotPlain' }, answer.slice(0, 60));
+    for (let count = 0; count < 4; count++) {
+      t.ok(connections.isWilling);
+      await t.rejects(read(connections), { name: 'NotPlain' }, answer.slice(0, 60));
+    }
     t.notOk(connections.isWilling);
   }
+});
+
+t.test('one odd answer among plain ones is no reason to rest', async (t) => {
+  const peer = await startPeer(t, (socket, count) =>
+    socket.write(count % 2 ? plain('') : 'HTTP/1.1 304 Not Modified\r\n\r\n'),
+  );
+  const connections = connectionsTo(t, peer);
+  for (let count = 0; count < 10; count++) {
+    await t.rejects(read(connections), { name: 'NotPlain' });
+    await read(connections);
+  }
+  t.ok(connections.isWilling);
 });
 
 t.test('a reader that is slow holds the upstream back', async (t) => {

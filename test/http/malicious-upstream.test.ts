@@ -8,7 +8,7 @@ import { rawMessage } from '../fixtures/raw-message.ts';
 import { answerSpellings, hiddenMark, type AnswerSpelling } from '../fixtures/spellings-of-answers.ts';
 import { rulesElsewhere, startTagwarden, type Tagwarden } from '../fixtures/tagwarden.ts';
 
-/** Answers `GET /v2/_catalog` honestly, and everything else as the test says: on the same connection, too. */
+/** Answers `GET /v2/_catalog`, and one blob, honestly, and everything else as the test says: on the same connection, too. */
 class Malicious {
   readonly sockets = new Set<Socket>();
   spelling: AnswerSpelling = { name: 'nothing', pieces: [] };
@@ -34,7 +34,7 @@ class Malicious {
   }
 
   private async answer(socket: Socket, request: string): Promise<void> {
-    if (request.startsWith('GET /v2/_catalog ')) {
+    if (request.startsWith('GET /v2/_catalog ') || request.startsWith(`GET ${goodBlob} `)) {
       socket.write(`HTTP/1.1 200 OK\r\nX-Honest: yes\r\nContent-Length: ${honest.length}\r\n\r\n${honest}`);
       return;
     }
@@ -43,6 +43,7 @@ class Malicious {
   }
 }
 
+const goodBlob = `/v2/team/app/blobs/sha256:${'b'.repeat(64)}`;
 const honest = '{"repositories":[]}';
 const asked = [
   rawMessage({ target: blob, connection: 'keep-alive' }),
@@ -91,6 +92,8 @@ t.test('no answer of an upstream becomes the answer to another request', async (
   const { upstream, tagwarden } = await startMalicious(t);
   for (const spelling of answerSpellings) {
     upstream.spelling = spelling;
+    // After some odd answers in a row the reader of blobs would not be asked any more.
+    await sendRaw(tagwarden, rawMessage({ target: goodBlob }));
     const found = await Promise.all(
       asked.map(async (message) => {
         const { responses } = await sendRaw(tagwarden, Buffer.concat([message, next]), { quietMs: 3_000 });
