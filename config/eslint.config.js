@@ -18,6 +18,8 @@ export default defineConfig(
         URL: 'readonly',
         Buffer: 'readonly',
         fetch: 'readonly',
+        performance: 'readonly',
+        setTimeout: 'readonly',
       },
     },
   },
