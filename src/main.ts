@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
+import module from 'node:module';
 import type { Config } from './config/config.ts';
 
 const usage = `tagwarden: a front door for a container registry
@@ -179,5 +180,7 @@ async function serve(config: Config): Promise<number | undefined> {
   }
 }
 
+// From Node 22.1 on: what was compiled once is not compiled at every start.
+(module as { enableCompileCache?: () => void }).enableCompileCache?.();
 const exitCode = await main(process.argv.slice(2));
 if (exitCode !== undefined) process.exitCode = exitCode;

@@ -84,6 +84,11 @@ export function hasTombstone(rules: RuleSet, repository: Repository, tag: Tag): 
 
 /** A denial outweighs what could not be decided: waiting would not help. */
 function first(tags: readonly Tag[], judge: (tag: Tag) => Stop | undefined): Stop | undefined {
-  const found = tags.map(judge).filter((decision) => decision !== undefined);
-  return found.find((decision) => decision.effect === 'deny') ?? found[0];
+  let undecided: Stop | undefined;
+  for (const tag of tags) {
+    const decision = judge(tag);
+    if (decision?.effect === 'deny') return decision;
+    undecided ??= decision;
+  }
+  return undecided;
 }

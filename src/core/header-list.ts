@@ -3,9 +3,13 @@ export type HeaderList = readonly string[];
 
 /** Every value of a field, in order. `name` is in lower case. */
 export function headerValues(headers: HeaderList, name: string): readonly string[] {
-  return pairsOf(headers)
-    .filter(([field]) => field.toLowerCase() === name)
-    .map(([, value]) => value);
+  const values: string[] = [];
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const field = headers[at] ?? '';
+    // Asked several times of every request: most fields differ in length already.
+    if (field.length === name.length && field.toLowerCase() === name) values.push(headers[at + 1] ?? '');
+  }
+  return values;
 }
 
 /** The value of a field that has exactly one. */
@@ -19,14 +23,11 @@ export function mapHeaders(
   headers: HeaderList,
   map: (name: string, value: string) => string | undefined,
 ): string[] {
-  return pairsOf(headers).flatMap(([field, value]) => {
-    const mapped = map(field.toLowerCase(), value);
-    return mapped === undefined ? [] : [field, mapped];
-  });
-}
-
-function pairsOf(headers: HeaderList): (readonly [field: string, value: string])[] {
-  const pairs: (readonly [string, string])[] = [];
-  for (let at = 0; at + 1 < headers.length; at += 2) pairs.push([headers[at] ?? '', headers[at + 1] ?? '']);
-  return pairs;
+  const mappedHeaders: string[] = [];
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const field = headers[at] ?? '';
+    const mapped = map(field.toLowerCase(), headers[at + 1] ?? '');
+    if (mapped !== undefined) mappedHeaders.push(field, mapped);
+  }
+  return mappedHeaders;
 }

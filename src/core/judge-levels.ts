@@ -36,11 +36,12 @@ function strictestUnmet(
   action: Action,
   level: AccessLevel,
 ): Unmet | undefined {
-  const unmet = matching
-    .map((rule) => ({ id: rule.id, minimum: minimumFor(rule, action) }))
-    .filter((rule): rule is { id: string; minimum: MinimumAccessLevel } => rule.minimum !== undefined)
-    .filter((rule) => !meets(level, rule.minimum))
-    .sort((a, b) => (rankOf(b.minimum) > rankOf(a.minimum) ? 1 : -1));
+  const unmet: { readonly id: string; readonly minimum: MinimumAccessLevel }[] = [];
+  for (const rule of matching) {
+    const minimum = minimumFor(rule, action);
+    if (minimum !== undefined && !meets(level, minimum)) unmet.push({ id: rule.id, minimum });
+  }
+  unmet.sort((a, b) => (rankOf(b.minimum) > rankOf(a.minimum) ? 1 : -1));
   const strictest = unmet[0];
   if (!strictest) return undefined;
   const because =

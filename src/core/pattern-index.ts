@@ -21,18 +21,28 @@ export class PatternIndex<Value> {
 
   /** In the order in which they were given. The text is compared with literals as it is: also in case. */
   matching(text: string): readonly Value[] {
-    const candidates = this.#entries.length <= few ? this.#entries : this.#candidates(text);
-    return candidates
-      .filter(({ pattern }) => pattern.matches(text))
-      .sort((a, b) => a.position - b.position)
-      .map(({ value }) => value);
+    if (this.#entries.length <= few) return valuesOf(this.#entries, text);
+    return valuesOf(this.#candidates(text), text);
   }
 
   #candidates(text: string): readonly Entry<Value>[] {
     this.#shelves ??= shelve(this.#entries);
     const { whole, start, end, anywhere } = this.#shelves;
-    return [...whole.equalTo(text), ...start.atStartOf(text), ...end.atEndOf(text), ...anywhere.within(text)];
+    const candidates = [
+      ...whole.equalTo(text),
+      ...start.atStartOf(text),
+      ...end.atEndOf(text),
+      ...anywhere.within(text),
+    ];
+    return candidates.sort((a, b) => a.position - b.position);
   }
+}
+
+/** Of those that match, in their order. */
+function valuesOf<Value>(entries: readonly Entry<Value>[], text: string): readonly Value[] {
+  const values: Value[] = [];
+  for (const { pattern, value } of entries) if (pattern.matches(text)) values.push(value);
+  return values;
 }
 
 function shelve<Value>(entries: readonly Entry<Value>[]): Record<Literal['place'], Shelf<Entry<Value>>> {

@@ -122,15 +122,14 @@ class MemberIndex {
   }
 
   /** Of the entries that name the caller, those that cover the repository. */
-  covering(repository: Repository, caller: Caller): readonly Member[] {
-    return this.#naming(caller).flatMap((members) => members.matching(repository.toLowerCase()));
-  }
-
-  #naming({ subject, groups }: Caller): readonly PatternIndex<Member>[] {
-    const ofSubject = subject === undefined ? undefined : this.#bySubject.get(subject);
-    return [ofSubject, ...groups.map((group) => this.#byGroup.get(group))].filter(
-      (members) => members !== undefined,
-    );
+  covering(repository: Repository, { subject, groups }: Caller): readonly Member[] {
+    const covering: Member[] = [];
+    const add = (named: PatternIndex<Member> | undefined): void => {
+      if (named) covering.push(...named.matching(repository.toLowerCase()));
+    };
+    if (subject !== undefined) add(this.#bySubject.get(subject));
+    for (const group of groups) add(this.#byGroup.get(group));
+    return covering;
   }
 }
 

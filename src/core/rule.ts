@@ -125,12 +125,9 @@ export function accessLevelIn(rules: RuleSet, repository: Repository, caller: Ca
 }
 
 function highestOf(members: readonly Member[], caller: Caller): AccessLevel {
-  return members
-    .map((member) => member.accessLevel)
-    .reduce(
-      (highest, level) => (rankOf(level) > rankOf(highest) ? level : highest),
-      caller.defaultAccessLevel,
-    );
+  let highest = caller.defaultAccessLevel;
+  for (const { accessLevel } of members) if (rankOf(accessLevel) > rankOf(highest)) highest = accessLevel;
+  return highest;
 }
 
 /** The level that the caller has in every repository, also in those that no rule names. */

@@ -1,4 +1,10 @@
-import type { Server } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
 import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 
 /** The state of each part: `ok`, or what is wrong with it. */
@@ -15,28 +21,62 @@ const requestMs = 30_000;
 /**
  * The listener for operators and probes: `/livez` while the process runs, `/readyz` while it can serve; below `/api` the
  * management API, where there is one.
- * fastify is loaded here and not before: it takes longer to load than all of the data plane.
  */
 export async function adminServer(readiness: () => Readiness, api?: FastifyPluginAsync): Promise<Server> {
+  const others = api ? await apiListener(api) : answerNotFound;
+  return createServer({ requestTimeout: requestMs }, (req, res) => {
+    const page = req.method === 'GET' || req.method === 'HEAD' ? pageAt(req.url ?? '', readiness) : undefined;
+    if (page) answer(res, page);
+    else others(req, res);
+  });
+}
+
+interface Page {
+  readonly status: number;
+  readonly body: object;
+}
+
+function pageAt(target: string, readiness: () => Readiness): Page | undefined {
+  switch (target.split('?')[0]) {
+    case '/livez':
+      return { status: 200, body: { status: 'ok' } };
+    case '/readyz': {
+      const { needed, noted } = readiness();
+      const isReady = Object.values(needed).every((state) => state === 'ok');
+      return {
+        status: isReady ? 200 : 503,
+        body: { status: isReady ? 'ok' : 'not ready', ...needed, ...noted },
+      };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function answer(res: ServerResponse, { status, body }: Page): void {
+  res.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' });
+  res.end(JSON.stringify(body));
+}
+
+function answerNotFound(_: IncomingMessage, res: ServerResponse): void {
+  answer(res, { status: 404, body: { error: '404 Not Found' } });
+}
+
+/** fastify is loaded for the API alone: it takes longer to load than all of the data plane. */
+async function apiListener(api: FastifyPluginAsync): Promise<RequestListener> {
   const { fastify } = await import('fastify');
   const app = fastify({
     logger: false,
     bodyLimit: bodyLimitBytes,
-    requestTimeout: requestMs,
     // A project's path, with its slashes encoded.
     routerOptions: { maxParamLength: 1024 },
     frameworkErrors: (_error, _request, reply: FastifyReply) => {
       void reply.code(400).send({ error: '400 Bad Request' });
     },
   });
-  app.get('/livez', () => ({ status: 'ok' }));
-  app.get('/readyz', (_, reply) => {
-    const { needed, noted } = readiness();
-    const isReady = Object.values(needed).every((state) => state === 'ok');
-    const status = isReady ? 'ok' : 'not ready';
-    return reply.code(isReady ? 200 : 503).send({ status, ...needed, ...noted });
-  });
-  if (api) await app.register(api, { prefix: '/api' });
+  await app.register(api, { prefix: '/api' });
   await app.ready();
-  return app.server;
+  return (req, res) => {
+    app.routing(req, res);
+  };
 }

@@ -40,7 +40,8 @@ export function addressOf(
   const peer = (req.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
   const isTrustedAddress = (ip: string): boolean =>
     isIP(ip) !== 0 && trusted.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
-  const isTrusted = isTrustedAddress(peer);
+  // Where nobody is trusted, nobody need be asked about for every request.
+  const isTrusted = trusted.rules.length > 0 && isTrustedAddress(peer);
   const told = (name: string): string | undefined =>
     isTrusted ? headerValues(req.rawHeaders, name).join(', ') || undefined : undefined;
   const before = told('x-forwarded-for');
@@ -49,7 +50,7 @@ export function addressOf(
   const host = firstOf(told('x-forwarded-host')) ?? hostOf(req);
   if (!hostGrammar.test(host)) throw new RegistryError('NAME_INVALID', { message: 'invalid Host header' });
   return {
-    client: clientOf(peer, before, isTrustedAddress),
+    client: isTrusted ? clientOf(peer, before, isTrustedAddress) : peer,
     forwardedFor: before ? `${before}, ${peer}` : peer,
     protocol: publicUrl?.protocol.slice(0, -1) ?? (protocol === 'https' ? 'https' : 'http'),
     host: publicUrl?.host ?? host,
