@@ -41,7 +41,7 @@ await runScript(async (args) => {
   if (unknown)
     throw new CannotContinue(`There is no bench "${unknown}"; there are ${Object.keys(benches).join(', ')}.`);
   installDependencies();
-  ensurePrograms('docker-registry', 'nginx', 'wrk', 'redis-server');
+  ensurePrograms('docker-registry', 'nginx', 'wrk', 'ab', 'redis-server');
   build();
   const chosen = positionals.length > 0 ? positionals : Object.keys(benches);
   const results = {};

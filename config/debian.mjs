@@ -23,6 +23,7 @@ const packagesOf = {
   skopeo: ['skopeo'],
   nginx: ['nginx'],
   wrk: ['wrk'],
+  ab: ['apache2-utils'],
   curl: ['curl'],
   go: ['golang-go'],
   'redis-server': [['redis-server', redisTools]],

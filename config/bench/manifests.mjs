@@ -1,10 +1,8 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { startHttpProxy, startNginx, startRegistry, startTagwarden, withEnds } from './doors.mjs';
 import { pushImage } from './images.mjs';
 import { inRounds } from './rounds.mjs';
 import { number, printTable, ratio } from './table.mjs';
-import { loadOf } from './wrk.mjs';
+import { headLoadOf, loadOf } from './load.mjs';
 
 const repository = 'bench/app';
 const headers = { Accept: 'application/vnd.oci.image.manifest.v1+json' };
@@ -20,12 +18,11 @@ export function benchManifests({ rounds, rules, seconds = 3 }) {
       await startTagwarden(directory, onEnd, direct.url, { rules }),
       await startHttpProxy(onEnd, direct.url),
     ];
-    const headScript = join(directory, 'head.lua');
-    writeFileSync(headScript, 'wrk.method = "HEAD"\n');
     const asking = (reference, connections, method) => (door) =>
-      loadOf(`${door.url}/v2/${repository}/manifests/${reference}`, {
-        ...{ connections, seconds, method, headers },
-        ...(method === 'HEAD' && { script: headScript }),
+      (method === 'HEAD' ? headLoadOf : loadOf)(`${door.url}/v2/${repository}/manifests/${reference}`, {
+        connections,
+        seconds,
+        headers,
       });
     const works = [];
     for (const [what, reference] of [
@@ -39,7 +36,7 @@ export function benchManifests({ rounds, rules, seconds = 3 }) {
         ['GET', 1],
       ])
         works.push({
-          work: `${method} by ${what}, ${connections} connections`,
+          work: `${method} by ${what}, ${connections === 1 ? '1 connection' : `${connections} connections`}`,
           load: asking(reference, connections, method),
         });
     }

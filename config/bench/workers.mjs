@@ -3,7 +3,7 @@ import { pushImage } from './images.mjs';
 import { tableOf } from './manifests.mjs';
 import { inRounds } from './rounds.mjs';
 import { printTable } from './table.mjs';
-import { loadOf } from './wrk.mjs';
+import { loadOf } from './load.mjs';
 
 const repository = 'bench/app';
 
