@@ -109,6 +109,16 @@ export class Replica {
     await closed;
   }
 
+  /** As an operator does it; its exit code. */
+  async stop(): Promise<number | null> {
+    const child = this.#child;
+    if (!child) throw new Error('it was never started');
+    const closed = once(child, 'close') as Promise<[number | null]>;
+    child.kill('SIGTERM');
+    const [exitCode] = await closed;
+    return exitCode;
+  }
+
   /** Stands still, as in a machine that is suspended, until `resume`. */
   pause(): void {
     this.#child?.kill('SIGSTOP');
