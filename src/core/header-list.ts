@@ -1,15 +1,19 @@
 /** Header fields as they came, `[name, value, name, value, …]`: order, case and repetition kept. */
 export type HeaderList = readonly string[];
 
+const none: readonly string[] = [];
+
 /** Every value of a field, in order. `name` is in lower case. */
 export function headerValues(headers: HeaderList, name: string): readonly string[] {
-  const values: string[] = [];
+  let values: string[] | undefined;
   for (let at = 0; at + 1 < headers.length; at += 2) {
     const field = headers[at] ?? '';
-    // Asked several times of every request: most fields differ in length already.
-    if (field.length === name.length && field.toLowerCase() === name) values.push(headers[at + 1] ?? '');
+    // Every request asks for several fields: most are told apart by their length.
+    if (field.length !== name.length || field.toLowerCase() !== name) continue;
+    values ??= [];
+    values.push(headers[at + 1] ?? '');
   }
-  return values;
+  return values ?? none;
 }
 
 /** The value of a field that has exactly one. */

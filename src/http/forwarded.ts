@@ -17,12 +17,15 @@ export interface Addressed {
 export interface Addressing {
   /** Absent: the Host that the client used. */
   readonly publicUrl: URL | undefined;
-  readonly trustedProxies: BlockList;
+  /** Absent: nobody is. */
+  readonly trustedProxies: BlockList | undefined;
 }
 
 const hostGrammar = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?$/;
 
-export function trustedProxies(networks: readonly Network[]): BlockList {
+export function trustedProxies(networks: readonly Network[]): BlockList | undefined {
+  // Also an empty list takes longer to ask than a request takes that is answered from memory.
+  if (networks.length === 0) return undefined;
   const list = new BlockList();
   for (const { address, prefixLength, family } of networks) list.addSubnet(address, prefixLength, family);
   return list;
@@ -39,9 +42,8 @@ export function addressOf(
 ): Addressed {
   const peer = (req.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
   const isTrustedAddress = (ip: string): boolean =>
-    isIP(ip) !== 0 && trusted.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
-  // Where nobody is trusted, nobody need be asked about for every request.
-  const isTrusted = trusted.rules.length > 0 && isTrustedAddress(peer);
+    trusted !== undefined && isIP(ip) !== 0 && trusted.check(ip, isIPv6(ip) ? 'ipv6' : 'ipv4');
+  const isTrusted = isTrustedAddress(peer);
   const told = (name: string): string | undefined =>
     isTrusted ? headerValues(req.rawHeaders, name).join(', ') || undefined : undefined;
   const before = told('x-forwarded-for');

@@ -27,21 +27,27 @@ type Outcome = 'denied' | 'undecided' | 'warned' | 'unlocked';
 export function observer(log: Logger, audit: Audit | undefined): Observer {
   let warned = 0;
   const observe: Route['observe'] = (exchange, seen) => {
-    const { trail, error } = seen;
-    const line = lineOf(exchange, seen);
+    if (seen.trail.warnings.length > 0) warned += 1;
     const outcome = outcomeOf(seen);
+    const [level, message] = headlineOf(exchange.res, seen);
+    // To describe an exchange takes longer than to answer it from memory.
+    if (!outcome && !log.isLevelEnabled(level)) return;
+    const line = lineOf(exchange, seen);
     if (outcome) audit?.write({ audit: outcome, ...line });
-    if (trail.warnings.length > 0) warned += 1;
-    const isDone = exchange.res.headersSent;
-    if (error && error.status >= 500) log.warn(line, 'failed');
-    else if (error) log.info(line, 'refused');
-    else if (trail.warnings.length > 0) log.warn(line, 'warned: rules that only warn would have refused it');
-    else if (!isDone) log.debug(line, 'aborted');
-    else if (trail.judged && changesImages(trail.judged.operation) && exchange.res.statusCode < 300)
-      log.info(line, 'wrote');
-    else log.debug(line, 'forwarded');
+    log[level](line, message);
   };
   return { observe, warned: () => warned };
+}
+
+type Headline = readonly [level: 'debug' | 'info' | 'warn', message: string];
+
+function headlineOf({ headersSent, statusCode }: ServerResponse, { trail, error }: Seen): Headline {
+  if (error && error.status >= 500) return ['warn', 'failed'];
+  if (error) return ['info', 'refused'];
+  if (trail.warnings.length > 0) return ['warn', 'warned: rules that only warn would have refused it'];
+  if (!headersSent) return ['debug', 'aborted'];
+  if (trail.judged && changesImages(trail.judged.operation) && statusCode < 300) return ['info', 'wrote'];
+  return ['debug', trail.isFromMemory ? 'answered from memory' : 'forwarded'];
 }
 
 function lineOf(
