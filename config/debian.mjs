@@ -35,6 +35,7 @@ const packagesOf = {
   'docker-compose': ['docker-compose'],
   spin: ['spin'],
   gcc: [['gcc', 'libc6-dev']],
+  wrk: ['wrk'],
 };
 
 /** Makes sure that these programs can be found (config/programs.mjs), or says which are missing. */

@@ -9,6 +9,7 @@ import { Upstream } from './adapters/upstream.ts';
 import type { RulesChange } from './adapters/rules-in-force.ts';
 import type { ImmutabilitySwitch } from './adapters/immutability-switch.ts';
 import type { Address } from './config/addresses.ts';
+import { wireAnswers } from './app/answers.ts';
 import { wireApi } from './app/api.ts';
 import { wireAuth, type Auth } from './app/auth.ts';
 import { Ending } from './app/ending.ts';
@@ -16,6 +17,7 @@ import { wireFacts } from './app/facts.ts';
 import { ownAccount } from './app/own-account.ts';
 import { openStore, type Store } from './app/store.ts';
 import type { Config } from './config/config.ts';
+import type { Clock } from './core/ports.ts';
 import { adminServer, type Readiness } from './http/admin.ts';
 import { trustedProxies } from './http/forwarded.ts';
 import { lookUpMs } from './http/look-up.ts';
@@ -39,18 +41,17 @@ export interface App {
  * Wires everything, and serves; where that fails nothing is left open.
  * @throws RulesRefused, and Error of node:fs or node:net where a file or an address cannot be had
  */
-export async function startApp(config: Config, log: Logger): Promise<App> {
+export async function startApp(config: Config, log: Logger, clock = steadyClock): Promise<App> {
   const ending = new Ending();
   try {
-    return { ...(await serve(config, log, ending)), close: () => ending.run() };
+    return { ...(await serve(config, log, ending, clock)), close: () => ending.run() };
   } catch (error) {
     await ending.run();
     throw error;
   }
 }
 
-async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<App, 'close'>> {
-  const clock = steadyClock;
+async function serve(config: Config, log: Logger, ending: Ending, clock: Clock): Promise<Omit<App, 'close'>> {
   const { putDeadlineSeconds, ttlSeconds } = config.claims;
   const putDeadlineMs = putDeadlineSeconds * 1000;
   const idleMs = config.upstream.idleTimeoutSeconds * 1000;
@@ -77,6 +78,7 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
   const own = auth.own ?? (credentials && ownAccount(credentials));
   const { facts, needs } = wireFacts({ ...store, upstream, own, clock, log, tagLimit });
 
+  const { changes, answers } = await wireAnswers(config.cache, { clock, ...store });
   /** By what requests are judged, and explained. */
   const judging = {
     ...{ rules, facts, needs, tombstones, births, unlocks, clock, putDeadlineMs },
@@ -84,7 +86,7 @@ async function serve(config: Config, log: Logger, ending: Ending): Promise<Omit<
   };
   const { observe, warned } = observer(log, audit);
   const server = registryServer({
-    registry: { ...judging, claims, upstream, idleMs, ...auth },
+    registry: { ...judging, claims, upstream, changes, answers, idleMs, ...auth },
     tokens: auth.tokens,
     passthrough: passthrough(config.passthrough, origin, idleMs, ca),
     addressing: {

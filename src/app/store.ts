@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import { nobodyElse } from '../adapters/announced-changes.ts';
 import { BirthsFile } from '../adapters/births-file.ts';
 import { ClaimsJournal } from '../adapters/claims-journal.ts';
 import { InMemoryClaims } from '../adapters/claims-memory.ts';
@@ -15,7 +16,7 @@ import type { Config } from '../config/config.ts';
 import type { RedisConfig } from '../config/redis.ts';
 import type { Births } from '../core/births.ts';
 import type { ClaimLifetimes } from '../core/claim.ts';
-import type { ClaimStore, Clock, Ledger, RuleSource, Tombstones } from '../core/ports.ts';
+import type { Announcements, ClaimStore, Clock, Ledger, RuleSource, Tombstones } from '../core/ports.ts';
 import type { ManagedRules } from '../core/managed-rules.ts';
 import type { Unlocks } from '../core/unlock.ts';
 import type { Ending } from './ending.ts';
@@ -32,6 +33,7 @@ export interface Store {
   readonly manifests?: ManifestStore;
   /** Absent: nothing keeps the rules of the management API. */
   readonly managed?: ManagedRules;
+  readonly announcements: Announcements;
   /** For operators; nothing of it keeps this process from serving. */
   readonly notes: () => Readonly<Record<string, string>>;
 }
@@ -94,6 +96,7 @@ async function openOwnStore(
     tombstones,
     births,
     unlocks: new InMemoryUnlocks(clock),
+    announcements: nobodyElse,
     notes: () => ({}),
   };
 }
@@ -114,6 +117,7 @@ async function openSharedStore(
     RedisTombstones,
     RedisBirths,
     RedisUnlocks,
+    RedisAnnouncements,
   } = await import('../adapters/redis/all.ts');
   const store = await connectRedis(redis, log);
   ending.add(() => store.close());
@@ -143,6 +147,7 @@ async function openSharedStore(
     tombstones: new RedisTombstones(store),
     births: new RedisBirths(store, clock),
     unlocks: new RedisUnlocks(store, clock),
+    announcements: new RedisAnnouncements(store, clock),
     manifests: new RedisManifests(store),
   };
 }

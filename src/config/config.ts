@@ -43,6 +43,8 @@ export interface Config {
   };
   /** What a walk over a repository may cost, before something is deleted from it by digest. */
   readonly deletes: { readonly walkSeconds: number; readonly tagLimit: number };
+  /** Of answers to reads of manifests; either may be 0: none are held. */
+  readonly cache: { readonly sizeMib: number; readonly revalidateSeconds: number };
   readonly passthrough: readonly Passthrough[];
   readonly log: {
     readonly level: Values['log.level'];
@@ -90,6 +92,7 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
       journalFile: values['claims.journal_file'],
     },
     deletes: { walkSeconds: values['deletes.walk_seconds'], tagLimit: values['deletes.tag_limit'] },
+    cache: { sizeMib: values['cache.size_mib'], revalidateSeconds: values['cache.revalidate_seconds'] },
     passthrough: values.passthrough,
     log: { level: values['log.level'], auditFile: values['log.audit_file'] },
   });

@@ -262,6 +262,16 @@ export const keys = {
     integer('COUNT', 1, 10_000_000),
     'How many protected tags of one repository are walked; with more of them a delete by digest is refused.',
   ),
+  'cache.size_mib': defaulting(
+    '64',
+    integer('MIB', 0, 65_536),
+    'How much memory of each process may hold answers to reads of manifests that do not change; 0: none are held.',
+  ),
+  'cache.revalidate_seconds': defaulting(
+    '60',
+    integer('SECONDS', 0, 3_600),
+    'After how long the upstream is asked whether such an answer is still right; 0: none are held.',
+  ),
   passthrough: defaulting(
     '',
     passthroughs,

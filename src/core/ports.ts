@@ -291,3 +291,20 @@ export interface Needs {
    */
   tagsNeeding(question: NeedQuestion): Promise<NeedFact>;
 }
+
+/** What is changed through us. */
+export interface Changes {
+  /**
+   * Sends something that may change what a repository shows. When it is over, however it ended, nobody who could be told
+   * in time answers any more with what was known before.
+   */
+  around<Outcome>(repository: Repository, send: () => Promise<Outcome>): Promise<Outcome>;
+}
+
+/** Tells other processes that a repository may show something else from now on. */
+export interface Announcements {
+  /** Resolves when they have heard, as far as that can be waited for. Never rejects. */
+  announce(repository: Repository): Promise<void>;
+  /** Hears what others announce; undefined: something may have been missed. */
+  onAnnounced(hear: (repository: Repository | undefined) => void): void;
+}

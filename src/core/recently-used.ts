@@ -52,6 +52,6 @@ export class RecentlyUsed<Value extends object> {
 }
 
 /** A name is often a slice of a request line, and would keep all of that in memory. */
-function copied(text: string): string {
+export function copied(text: string): string {
   return text.split('').join('');
 }

@@ -5,6 +5,7 @@ import { RegistryError } from '../core/errors.ts';
 import type { DeleteDigest, DeleteTag } from '../core/operation.ts';
 import {
   StoreAway,
+  type Changes,
   type ClaimedManifest,
   type ClaimStore,
   type Clock,
@@ -36,10 +37,26 @@ export interface DeletePorts {
   readonly needs: Needs;
   readonly clock: Clock;
   readonly upstream: Upstream;
+  readonly changes: Changes;
+  readonly idleMs: number;
   /** How long the walk over a repository may take. */
   readonly walkMs: number;
   /** How long one delete may take; its mark outlives it. */
   readonly putDeadlineMs: number;
+}
+
+/**
+ * Deletes what nobody is kept from deleting.
+ * @throws RegistryError where there is no answer
+ */
+export async function deleteAtOnce(
+  exchange: Exchange,
+  operation: Deleting,
+  ports: Pick<DeletePorts, 'upstream' | 'changes' | 'idleMs'>,
+): Promise<void> {
+  const answer = await sendDelete(exchange, operation, ports.idleMs, ports);
+  if ('kind' in answer) throw noAnswer(answer, 'and may yet delete it');
+  relay(exchange, answer, ports.upstream);
 }
 
 /**
@@ -76,7 +93,7 @@ export async function deleteNeeded(
       if (unlocked.some(({ untilMs }) => untilMs < endsMs)) throw outlasted();
       exchange.trail.unlocks = unlocked;
       mayArrive = true;
-      return sendDelete(exchange, operation, ports);
+      return sendDelete(exchange, operation, ports.putDeadlineMs, ports);
     });
     mayArrive = isUnknown(answer);
     if (mayArrive || isDone(answer))

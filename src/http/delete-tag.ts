@@ -4,7 +4,7 @@ import { noManifest } from '../core/claim.ts';
 import { decide } from '../core/decision.ts';
 import { RegistryError } from '../core/errors.ts';
 import type { DeleteTag } from '../core/operation.ts';
-import type { ClaimRequest } from '../core/ports.ts';
+import type { Changes, ClaimRequest } from '../core/ports.ts';
 import type { Digest } from '../core/reference.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import { away } from './claim-tags.ts';
@@ -19,6 +19,7 @@ import { noAnswer, relay, sendDelete } from './relay.ts';
 
 export interface DeleteTagPorts extends MovePorts {
   readonly upstream: Upstream;
+  readonly changes: Changes;
 }
 
 /** How long a delete waits for a push of its tag. */
@@ -112,7 +113,7 @@ async function send(
   claim: ClaimRequest,
   ports: DeleteTagPorts,
 ): Promise<UpstreamAnswer> {
-  const answer = await sendDelete(exchange, operation, ports);
+  const answer = await sendDelete(exchange, operation, ports.putDeadlineMs, ports);
   const outcome: PutOutcome<UpstreamAnswer> =
     'kind' in answer ? answer : { kind: 'answered', status: answer.status, tags: [], answer };
   await settleAs(claim, outcome, ports);

@@ -35,19 +35,23 @@ export function listedHeaders(received: HeaderList): HeaderList {
   return mapHeaders(received, (name, value) => (needed.test(name) ? value : undefined));
 }
 
+/** Whatever a client says in these fields (their names in lower case), the upstream does not hear of it. */
+export function neverForwarded(name: string): boolean {
+  return (
+    hopByHop.has(name) ||
+    framing.has(name) ||
+    overrides.has(name) ||
+    provenance.test(name) ||
+    ambiguous.test(name)
+  );
+}
+
 /** The client's headers as they go upstream; the length of a body is added where there is one. */
 export function requestHeaders(received: HeaderList, addressed: Addressed): string[] {
   const named = namedInConnection(received);
-  const kept = mapHeaders(received, (name, value) => {
-    const isDropped =
-      hopByHop.has(name) ||
-      framing.has(name) ||
-      overrides.has(name) ||
-      named.has(name) ||
-      provenance.test(name) ||
-      ambiguous.test(name);
-    return isDropped ? undefined : value;
-  });
+  const kept = mapHeaders(received, (name, value) =>
+    neverForwarded(name) || named.has(name) ? undefined : value,
+  );
   return [...kept, ...provenanceHeaders(addressed)];
 }
 

@@ -7,7 +7,7 @@ import { headerValues } from '../core/header-list.ts';
 import { guardsDeletes } from '../core/judge-digest-delete.ts';
 import { readNeeds, type ManifestNeeds } from '../core/manifest.ts';
 import { printOperation, type PutManifest } from '../core/operation.ts';
-import { CredentialsRefused } from '../core/ports.ts';
+import { CredentialsRefused, type Changes } from '../core/ports.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import type { PartsFact } from '../core/verdict.ts';
 import { readWhole } from './body.ts';
@@ -26,6 +26,7 @@ import { watch } from './watch.ts';
 
 export interface PushPorts extends GrowPorts, MovePorts {
   readonly upstream: Upstream;
+  readonly changes: Changes;
   readonly idleMs: number;
 }
 
@@ -156,11 +157,12 @@ async function putManifest(
   { headers: received, addressed }: Exchange,
   operation: PutManifest,
   body: Buffer,
-  { upstream, putDeadlineMs }: PushPorts,
+  { upstream, changes, putDeadlineMs }: PushPorts,
 ): Promise<PutOutcome<UpstreamAnswer>> {
   const headers = [...requestHeaders(received, addressed), 'Content-Length', String(body.length)];
   const request = { ...printOperation(operation), headers, body };
-  const answer = await sendWrite(() => upstream.ask(request, putDeadlineMs, answerLimitBytes));
+  const send = (): Promise<UpstreamAnswer> => upstream.ask(request, putDeadlineMs, answerLimitBytes);
+  const answer = await sendWrite(operation.repository, send, changes);
   if ('kind' in answer) return answer;
   const tags = headerValues(answer.headers, 'oci-tag').flatMap((value) => value.split(','));
   return { kind: 'answered', status: answer.status, tags: tags.map((tag) => tag.trim()), answer };

@@ -8,15 +8,16 @@ import type { Callers, RuleSource } from '../core/ports.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import { bindToken } from '../core/token-rules.ts';
 import { authorize, type TokenService } from './authorize.ts';
-import { deleteNeeded, type DeletePorts, type Deleting } from './delete-digest.ts';
+import { deleteAtOnce, deleteNeeded, type DeletePorts, type Deleting } from './delete-digest.ts';
 import { deleteImmutable, deleteInTurn, type DeleteTagPorts } from './delete-tag.ts';
 import type { Exchange } from './exchange.ts';
 import { forward } from './forward.ts';
 import { pushManifest, type PushPorts } from './push.ts';
 import { refusalError } from './refusal.ts';
+import { serveManifest, type ManifestPorts } from './serve-manifest.ts';
 import { watch } from './watch.ts';
 
-export interface RegistryPorts extends PushPorts, DeletePorts, DeleteTagPorts {
+export interface RegistryPorts extends PushPorts, DeletePorts, DeleteTagPorts, ManifestPorts {
   readonly rules: RuleSource;
   readonly callers: Callers;
   readonly tokenService: TokenService;
@@ -47,6 +48,9 @@ export async function serveRegistry(received: Exchange, ports: RegistryPorts): P
   // What is pushed must be known first.
   if (operation.kind !== 'putManifest') await watch({ exchange, operation, caller }, rules, ports);
   switch (operation.kind) {
+    case 'getManifest':
+      if (decision.effect !== 'allow') throw refusalError(decision);
+      return serveManifest(exchange, operation, { caller, rules }, ports);
     case 'putManifest':
       // The rules may have changed by the time its body is here.
       return pushManifest(exchange, operation, caller, () => judge().rules, ports);
@@ -100,14 +104,14 @@ function forwardAllowed(
 }
 
 /** At once where nobody is kept from deleting anything in the repository. */
-function deleteUnneeded(
+async function deleteUnneeded(
   exchange: Exchange,
   operation: Deleting,
   caller: Caller,
   { decision, judge }: { readonly decision: Decision; readonly judge: () => Judgement },
   ports: RegistryPorts,
 ): Promise<void> {
-  if (decision.effect === 'allow') return forwardAllowed(exchange, operation, decision, ports);
+  if (decision.effect === 'allow') return deleteAtOnce(exchange, operation, ports);
   return deleteNeeded(exchange, operation, caller, () => judge().rules, ports);
 }
 

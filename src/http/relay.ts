@@ -1,6 +1,8 @@
 import { UpstreamFailure, type Upstream, type UpstreamAnswer } from '../adapters/upstream.ts';
 import { RegistryError } from '../core/errors.ts';
 import { printOperation, type DeleteDigest, type DeleteTag } from '../core/operation.ts';
+import type { Changes } from '../core/ports.ts';
+import type { Repository } from '../core/reference.ts';
 import type { Exchange } from './exchange.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 import { warningHeaders } from './trail.ts';
@@ -9,12 +11,17 @@ import { warningHeaders } from './trail.ts';
 export type Unanswered = { readonly kind: 'notSent' | 'lost'; readonly error: Error };
 
 /**
- * Sends a write, and tells whether it may have arrived where there is no answer.
+ * Sends what may change what a repository shows, and tells whether it may have arrived where there is no answer. Before
+ * anybody is told of it, nobody answers any more with what was so before.
  * @throws what is no fault of the upstream
  */
-export async function sendWrite(send: () => Promise<UpstreamAnswer>): Promise<UpstreamAnswer | Unanswered> {
+export async function sendWrite(
+  repository: Repository,
+  send: () => Promise<UpstreamAnswer>,
+  changes: Changes,
+): Promise<UpstreamAnswer | Unanswered> {
   try {
-    return await send();
+    return await changes.around(repository, send);
   } catch (error) {
     if (!(error instanceof UpstreamFailure)) throw error;
     return { kind: error.sent ? 'lost' : 'notSent', error };
@@ -24,14 +31,16 @@ export async function sendWrite(send: () => Promise<UpstreamAnswer>): Promise<Up
 /** What a registry says of a write is short. */
 export const answerLimitBytes = 1024 * 1024;
 
-/** Sends a delete at most once, with the deadline of a push. */
+/** Sends a delete at most once. */
 export function sendDelete(
   { headers: received, addressed }: Exchange,
   operation: DeleteDigest | DeleteTag,
-  { upstream, putDeadlineMs }: { readonly upstream: Upstream; readonly putDeadlineMs: number },
+  withinMs: number,
+  { upstream, changes }: { readonly upstream: Upstream; readonly changes: Changes },
 ): Promise<UpstreamAnswer | Unanswered> {
   const request = { ...printOperation(operation), headers: requestHeaders(received, addressed) };
-  return sendWrite(() => upstream.ask(request, putDeadlineMs, answerLimitBytes));
+  const send = (): Promise<UpstreamAnswer> => upstream.ask(request, withinMs, answerLimitBytes);
+  return sendWrite(operation.repository, send, changes);
 }
 
 /** Passes the answer to a write on. */

@@ -25,6 +25,8 @@ export interface Trail {
   pushed?: Digest;
   /** What the upstream answered to the operation itself. */
   upstreamStatus?: number;
+  /** What the upstream answered to another request was answered to this one too. */
+  isFromMemory?: true;
   /** The exceptions by which it was let through. */
   unlocks: readonly Unlock[];
   /** What rules that only warn would have refused. */

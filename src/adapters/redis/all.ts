@@ -7,3 +7,4 @@ export { SharedRules } from './rules.ts';
 export { RedisTombstones } from './tombstones.ts';
 export { RedisBirths } from './births.ts';
 export { RedisUnlocks } from './unlocks.ts';
+export { RedisAnnouncements } from './announcements.ts';

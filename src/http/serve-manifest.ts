@@ -1,0 +1,121 @@
+import type { KeptAnswer } from '../adapters/kept-answer.ts';
+import { isBodyless, type Upstream, type UpstreamAnswer } from '../adapters/upstream.ts';
+import { isKnownTo } from '../core/entity-tag.ts';
+import { mapHeaders, type HeaderList } from '../core/header-list.ts';
+import { printOperation, type ReadMethod } from '../core/operation.ts';
+import type { Clock } from '../core/ports.ts';
+import type { Exchange } from './exchange.ts';
+import { forward } from './forward.ts';
+import { requestHeaders, responseHeaders } from './headers.ts';
+import type { Asking, ManifestAnswers } from './manifest-answers.ts';
+import { readQuestion, type Asker, type GetManifest, type ManifestQuestion } from './manifest-question.ts';
+
+export interface ManifestPorts {
+  /** Absent: nothing is answered from memory. */
+  readonly answers: ManifestAnswers | undefined;
+  readonly clock: Clock;
+  readonly upstream: Upstream;
+  readonly idleMs: number;
+}
+
+/** Answers a read of a manifest: from memory where that is known to be what the upstream would say, else by forwarding. */
+export async function serveManifest(
+  exchange: Exchange,
+  operation: GetManifest,
+  asker: Asker,
+  ports: ManifestPorts,
+): Promise<void> {
+  const { answers, upstream, idleMs } = ports;
+  const question = answers && readQuestion(exchange, operation, asker);
+  if (!answers || !question) return forward(exchange, operation, upstream, idleMs);
+  const known = answers.find(question);
+  if (known) return answerKept(exchange, question, known, ports);
+  const { own, kept } = await answers.ask(question, askingAs(exchange, operation, answers, ports));
+  if (exchange.req.socket.destroyed) return;
+  if (own) return answerOwn(exchange, operation.method, own, ports);
+  if (kept) return answerKept(exchange, question, kept, ports);
+  return forward(exchange, operation, upstream, idleMs);
+}
+
+/** Longer than this nobody waits for an answer to be read whole, before it is let stream. */
+const readMs = 10_000;
+
+/** With all that this caller sent, but the condition: whether the client has it already is found out here. */
+function askingAs(
+  { headers: received, addressed }: Exchange,
+  operation: GetManifest,
+  { bodyLimitBytes }: ManifestAnswers,
+  { upstream, idleMs }: ManifestPorts,
+): Asking {
+  const headers = mapHeaders(requestHeaders(received, addressed), (name, value) =>
+    name === 'if-none-match' ? undefined : value,
+  );
+  const rewriting = { addressed, upstreamOrigin: upstream.origin, isWrite: false };
+  return {
+    send: (method) => {
+      const request = { ...printOperation({ ...operation, method }), headers };
+      return upstream.ask(request, Math.min(idleMs, readMs), bodyLimitBytes);
+    },
+    shown: (answer) => responseHeaders(answer.headers, answer.status, rewriting),
+  };
+}
+
+/** Passes on what the upstream said to this very request. */
+function answerOwn(
+  exchange: Exchange,
+  method: ReadMethod,
+  { status, headers, body }: UpstreamAnswer,
+  { upstream, idleMs }: ManifestPorts,
+): Promise<void> | undefined {
+  const { res, addressed, trail } = exchange;
+  trail.upstreamStatus = status;
+  const rewriting = { addressed, upstreamOrigin: upstream.origin, isWrite: false };
+  res.writeHead(status, responseHeaders(headers, status, rewriting));
+  res.end(method === 'HEAD' || isBodyless(status) ? undefined : body);
+  return written(exchange, idleMs);
+}
+
+function answerKept(
+  exchange: Exchange,
+  { method, noneMatch }: ManifestQuestion,
+  { entityTag, headers, body, askedMs, ageSeconds }: KeptAnswer,
+  { clock, idleMs }: ManifestPorts,
+): Promise<void> | undefined {
+  const { res, trail } = exchange;
+  trail.isFromMemory = true;
+  // RFC 9111, section 4.2.3: since it was asked for, at the least.
+  const age = ['Age', String(ageSeconds + Math.floor((clock.nowMs() - askedMs) / 1000))];
+  if (noneMatch !== undefined && isKnownTo(noneMatch, entityTag)) {
+    res.writeHead(304, [...withoutContent(headers), ...age]).end();
+    return undefined;
+  }
+  res.writeHead(200, [...headers, ...age]);
+  res.end(method === 'HEAD' ? undefined : body);
+  return written(exchange, idleMs);
+}
+
+/** RFC 9110, section 15.4.5: whoever has the content knows what is said of it. */
+const ofContent = new Set(['content-length', 'content-type', 'last-modified']);
+
+function withoutContent(headers: HeaderList): HeaderList {
+  return mapHeaders(headers, (name, value) => (ofContent.has(name) ? undefined : value));
+}
+
+/**
+ * Resolves when the client has it all, or is gone: who sends request after request and does not read is not answered
+ * on. A client that reads nothing for `idleMs` is cut off.
+ */
+function written({ req, res }: Exchange, idleMs: number): Promise<void> | undefined {
+  if (res.writableLength === 0) return undefined;
+  res.setTimeout(idleMs, () => res.destroy());
+  return new Promise((resolve) => {
+    const end = (): void => {
+      res.off('close', end);
+      req.socket.off('close', end);
+      resolve();
+    };
+    // Both: a response that is not on the connection yet hears nothing of its end.
+    res.once('close', end);
+    req.socket.once('close', end);
+  });
+}
