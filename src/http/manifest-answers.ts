@@ -22,6 +22,7 @@ export interface Answered {
   readonly kept?: KeptAnswer;
 }
 
+/** Of reads of manifests, since the start. */
 export interface AnswerCounts {
   /** Answered without a word to the upstream. */
   readonly hits: number;
@@ -31,6 +32,8 @@ export interface AnswerCounts {
   readonly misses: number;
   /** Those of them by which an answer that was kept was found to be still right. */
   readonly renewals: number;
+  /** Forwarded: of a tag that may move, by somebody whom others may not be answered like, too long, or at a bad moment. */
+  readonly forwarded: number;
   readonly entries: number;
   readonly bytes: number;
 }
@@ -71,6 +74,7 @@ export class ManifestAnswers {
   #shared = 0;
   #misses = 0;
   #renewals = 0;
+  #forwarded = 0;
 
   constructor(ports: AnswerPorts) {
     this.#ports = ports;
@@ -82,8 +86,15 @@ export class ManifestAnswers {
 
   get counts(): AnswerCounts {
     const { entries, bytes } = this.#ports.store;
-    const [hits, shared, misses, renewals] = [this.#hits, this.#shared, this.#misses, this.#renewals];
-    return { hits, shared, misses, renewals, entries, bytes };
+    return {
+      ...{ hits: this.#hits, shared: this.#shared, misses: this.#misses, renewals: this.#renewals },
+      ...{ forwarded: this.#forwarded, entries, bytes },
+    };
+  }
+
+  /** Takes note of a read that goes its own way. */
+  forwarded(): void {
+    this.#forwarded += 1;
   }
 
   /** What is known without asking. */

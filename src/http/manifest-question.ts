@@ -61,18 +61,27 @@ function isPlain({ query }: GetManifest, isVerified: boolean): boolean {
   return !first || (query.length === 1 && first[0] === 'ns' && !isVerified);
 }
 
-/** Heard by the upstream, and no reason for it to answer otherwise. */
+/** Heard by the upstream, and no reason for it to answer otherwise: who the client's program is, and how to find the request in logs. */
 const harmless = new Set([
+  'b3',
   'docker-distribution-api-version',
   'traceparent',
   'tracestate',
   'user-agent',
+  'via',
+  'x-amzn-trace-id',
+  'x-b3-parentspanid',
+  'x-b3-sampled',
+  'x-b3-spanid',
+  'x-b3-traceid',
+  'x-cloud-trace-context',
   'x-request-id',
 ]);
 /** A field that is named there does not go upstream, though it would be part of the key. */
 const plainConnection = /^(?:keep-alive|close)$/i;
 const wantsFresh = /^(?:no-cache|max-age=\d+)$/i;
 
+/** `X-Scheme` is what an ingress says beside fields that are replaced: the upstream may make addresses of it. */
 interface Fields extends Pick<ManifestQuestion, 'isRefresh' | 'noneMatch'> {
   /** The fields by which the upstream chooses, each on a line of its own. */
   readonly choices: string;
@@ -89,6 +98,7 @@ function readFields(headers: HeaderList, isVerified: boolean): Fields | undefine
     switch (name) {
       case 'accept':
       case 'accept-encoding':
+      case 'x-scheme':
         choices += `\n${name}:${value}`;
         break;
       case 'authorization':

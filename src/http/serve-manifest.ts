@@ -25,16 +25,34 @@ export async function serveManifest(
   asker: Asker,
   ports: ManifestPorts,
 ): Promise<void> {
-  const { answers, upstream, idleMs } = ports;
-  const question = answers && readQuestion(exchange, operation, asker);
-  if (!answers || !question) return forward(exchange, operation, upstream, idleMs);
+  const { answers } = ports;
+  if (!answers || !(await answered(exchange, operation, asker, answers, ports))) {
+    answers?.forwarded();
+    return forward(exchange, operation, ports.upstream, ports.idleMs);
+  }
+}
+
+/** Whether it was: from memory, or with what was asked for this request, or for one that asks the same. */
+async function answered(
+  exchange: Exchange,
+  operation: GetManifest,
+  asker: Asker,
+  answers: ManifestAnswers,
+  ports: ManifestPorts,
+): Promise<boolean> {
+  const question = readQuestion(exchange, operation, asker);
+  if (!question) return false;
   const known = answers.find(question);
-  if (known) return answerKept(exchange, question, known, ports);
+  if (known) {
+    await answerKept(exchange, question, known, ports);
+    return true;
+  }
   const { own, kept } = await answers.ask(question, askingAs(exchange, operation, answers, ports));
-  if (exchange.req.socket.destroyed) return;
-  if (own) return answerOwn(exchange, operation.method, own, ports);
-  if (kept) return answerKept(exchange, question, kept, ports);
-  return forward(exchange, operation, upstream, idleMs);
+  // Nobody is there any more.
+  if (exchange.req.socket.destroyed) return true;
+  if (own) await answerOwn(exchange, operation.method, own, ports);
+  else if (kept) await answerKept(exchange, question, kept, ports);
+  return own !== undefined || kept !== undefined;
 }
 
 /** Longer than this nobody waits for an answer to be read whole, before it is let stream. */
@@ -87,10 +105,10 @@ function answerKept(
   const age = ['Age', String(ageSeconds + Math.floor((clock.nowMs() - askedMs) / 1000))];
   if (noneMatch !== undefined && isKnownTo(noneMatch, entityTag)) {
     res.writeHead(304, [...withoutContent(headers), ...age]).end();
-    return undefined;
+  } else {
+    res.writeHead(200, [...headers, ...age]);
+    res.end(method === 'HEAD' ? undefined : body);
   }
-  res.writeHead(200, [...headers, ...age]);
-  res.end(method === 'HEAD' ? undefined : body);
   return written(exchange, idleMs);
 }
 

@@ -257,8 +257,8 @@ function pulledBy({ headers: { authorization } }: Recorded): readonly string[] {
 t.test('a token that is good no longer, or for something else, is not answered from memory', async (t) => {
   const issuer = await startIssuer(t);
   const pair = await startPair(t, tokenConfig(issuer), pulledBy);
-  const read = (headers: readonly string[]): Promise<Answer> =>
-    ask(pair.cached.url + pathOf('a:v1'), { headers });
+  const read = (headers: readonly string[], name = 'a:v1'): Promise<Answer> =>
+    ask(pair.cached.url + pathOf(name), { headers });
   const good = bearer(tokenFor(issuer, ['a']));
   await read(good);
   t.ok(isKept(await read(good)));
@@ -273,4 +273,6 @@ t.test('a token that is good no longer, or for something else, is not answered f
   ];
   for (const [what, headers] of others) t.equal((await read(headers)).status, 401, what);
   t.notOk(isKept(await read([...good, 'Cookie', 'sid=alice'])), 'beside another key');
+  await read(good, 'a:v1?ns=quay.io');
+  t.notOk(isKept(await read(good, 'a:v1?ns=quay.io')), 'of another registry, of which it says nothing');
 });

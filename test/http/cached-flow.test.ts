@@ -1,5 +1,5 @@
 import t from 'tap';
-import type { Question } from '../fixtures/ask.ts';
+import { headerOf, type Question } from '../fixtures/ask.ts';
 import { isKept, pathOf, startCached } from '../fixtures/cached.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { parseResponses, sendRaw } from '../fixtures/raw.ts';
@@ -8,7 +8,7 @@ import { Wire } from '../fixtures/wire.ts';
 const text = '{"schemaVersion":2}';
 
 t.test('who asks the same at the same time waits for one answer', async (t) => {
-  const { shelf, read, asked, upstream } = await startCached(t);
+  const { shelf, read, asked, upstream, clock } = await startCached(t);
   const digest = shelf.put('a', 'v1', text);
   /** Asks for something that the upstream answers when it is told to. */
   const begin = async (name: string, question: Question = {}) => {
@@ -65,8 +65,25 @@ t.test('who asks the same at the same time waits for one answer', async (t) => {
     const { release, first } = await begin('d:v1');
     shelf.letGoOn(pathOf('d:v1'));
     t.equal((await read('d:v1')).status, 200);
+    clock.shift(1_000);
+    t.equal((await read('d:v1')).status, 200);
+    t.ok(isKept(await read('d:v1')), 'another asks, for all who come later');
     release();
     t.equal((await first).status, 200);
+  });
+
+  await t.test('answers that come in another order than they were asked for', async (t) => {
+    const before = shelf.put('f', 'v1', text);
+    const { release, first } = await begin('f:v1');
+    shelf.letGoOn(pathOf('f:v1'));
+    shelf.put('f', 'v1', text.replace('2', '3'));
+    clock.shift(1_000);
+    const after = headerOf(await read('f:v1'), 'docker-content-digest');
+    release();
+    t.equal(headerOf(await first, 'docker-content-digest'), before);
+    const last = await read('f:v1');
+    t.same([isKept(last), headerOf(last, 'docker-content-digest')], [true, after]);
+    t.not(after, before);
   });
 
   await t.test('a GET does not wait for a HEAD', async (t) => {

@@ -58,13 +58,15 @@ t.test('HEAD is GET without its body', async (t) => {
 });
 
 t.test('what the client has is not sent', async (t) => {
-  const { shelf, read, asked, clock } = await startCached(t);
+  const { shelf, upstream, read, asked, clock } = await startCached(t);
   const digest = shelf.put('a', 'v1', text);
   const having = (...tags: readonly string[]): Question => ({
     headers: tags.flatMap((tag) => ['If-None-Match', tag]),
   });
   await read('a:v1', having(`"${digest}"`));
-  t.strictSame(asked(), ['GET a:v1'], 'the upstream compares what is not kept');
+  t.strictSame(asked(), ['GET a:v1']);
+  const sent = (): unknown => upstream.requests.at(-1)?.headers['if-none-match'];
+  t.equal(sent(), `"${digest}"`, 'the upstream compares what is not kept');
   await read('a:v1');
   asked();
   const matching = [
@@ -94,6 +96,7 @@ t.test('what the client has is not sent', async (t) => {
   clock.shift(61_000);
   t.equal((await read('a:v1', having(`"${digest}"`))).status, 304);
   t.strictSame(asked(), ['HEAD a:v1'], 'confirmed, and then compared');
+  t.equal(sent(), undefined, 'here alone, or the upstream would confirm nothing');
   shelf.adjust = ({ headers }) => delete headers['etag'];
   shelf.put('b', 'v1', text);
   await read('b:v1');
@@ -107,7 +110,7 @@ t.test('another question is another answer', async (t) => {
   shelf.put('a', 'v1', text);
   shelf.adjust = (draft, { headers }) => {
     draft.headers['x-content-type-options'] = JSON.stringify([
-      ...[headers['accept'], headers['accept-encoding'], headers['host'], headers['x-forwarded-proto']],
+      ...[headers['accept'], headers['accept-encoding'], headers['host'], headers['x-scheme']],
     ]);
   };
   const questions: readonly (readonly string[])[] = [
@@ -119,6 +122,7 @@ t.test('another question is another answer', async (t) => {
     ['Accept', 'c/d', 'Accept', 'a/b'],
     ['Accept-Encoding', 'gzip'],
     ['Accept', 'a/b', 'Accept-Encoding', 'gzip'],
+    ['X-Scheme', 'https'],
   ];
   const said = async (headers: readonly string[]): Promise<string | undefined> =>
     headerOf(await read('a:v1', { headers }), 'x-content-type-options');

@@ -1,11 +1,19 @@
 import { writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { ask, headerOf, refusalOf, type Answer } from '../fixtures/ask.ts';
-import { immutableTags, isKept, pathOf, startCached, type CachedScene } from '../fixtures/cached.ts';
+import {
+  immutableTags,
+  isKept,
+  pathOf,
+  setRules,
+  startCached,
+  throwSwitch,
+  type CachedScene,
+} from '../fixtures/cached.ts';
 import { ShiftedClock } from '../fixtures/clock.ts';
 import { eventually } from '../fixtures/eventually.ts';
-import { imageOf, pushImage, putManifest, type Image } from '../fixtures/image.ts';
+import { digestOf, imageOf, pushImage, putManifest, type Image } from '../fixtures/image.ts';
 import { askApi, tokensText } from '../fixtures/management-api.ts';
 import { temporaryDirectory } from '../fixtures/program.ts';
 import { startRegistry } from '../fixtures/registry.ts';
@@ -16,9 +24,11 @@ const twoText = '{"schemaVersion":2,"two":2}';
 /** The default of cache.revalidate_seconds. */
 const lifetimeMs = 60_000;
 
-/** What a manifest is, as far as its digest says. */
+/** Of the bytes, which is the one that is told. */
 function digestIn(answer: Answer): string | number {
-  return answer.status === 200 ? (headerOf(answer, 'docker-content-digest') ?? 'none') : answer.status;
+  if (answer.status !== 200) return answer.status;
+  const [told, is] = [headerOf(answer, 'docker-content-digest'), digestOf(answer.body)];
+  return told === is ? is : `${is}, told as ${told ?? 'nothing'}`;
 }
 
 interface RealScene {
@@ -155,6 +165,23 @@ t.test(
   },
 );
 
+t.test('what was read while its delete was under way', async (t) => {
+  const { shelf, upstream, tagwarden, read } = await startCached(t);
+  const name = `a@${shelf.put('a', 'x', oneText)}`;
+  let go: (() => void) | undefined;
+  upstream.script = async (req, res, recorded) => {
+    if (recorded.method === 'DELETE') await new Promise<void>((resolve) => (go = resolve));
+    return shelf.script(req, res, recorded);
+  };
+  const removed = ask(tagwarden.url + pathOf(name), { method: 'DELETE' });
+  await eventually('it is under way', () => go !== undefined);
+  t.equal((await read(name)).status, 200);
+  t.equal((await read(name)).status, 200);
+  go?.();
+  t.equal((await removed).status, 202);
+  t.equal((await read(name)).status, 404);
+});
+
 t.test('a write counts, whatever came of it', async (t) => {
   const { shelf, upstream, tagwarden, read } = await startCached(t);
   const other = `other@${shelf.put('other', 'x', oneText)}`;
@@ -184,14 +211,6 @@ t.test('a write counts, whatever came of it', async (t) => {
     t.notOk(isKept(await read(name, { method: 'HEAD' })), `${what}: ${method}`);
   }
 });
-
-/** Rewrites the rules, and waits until they are in force. */
-async function setRules({ tagwarden }: CachedScene, rules: string): Promise<void> {
-  const count = (): number => tagwarden.logs.filter(({ msg }) => msg === 'rules in force').length;
-  const before = count();
-  writeFileSync(tagwarden.rulesFile, `${rules}...\n`);
-  await eventually('the rules are in force', () => count() > before);
-}
 
 /** Before a rule admits first pushes, or counts for what is kept. */
 const settledMs = 2_000;
@@ -238,14 +257,6 @@ t.test(
 
 const warning = `enforcement: warn\n${immutableTags}`;
 const later = immutableTags.replace('immutable: true', 'immutable: true, immutable_after: 1h');
-
-async function throwSwitch({ tagwarden }: CachedScene, isEnabled: boolean): Promise<void> {
-  const file = join(dirname(tagwarden.rulesFile), 'tagwarden.yaml');
-  const count = (): number => tagwarden.logs.filter(({ msg }) => msg === 'rules in force').length;
-  const before = count();
-  writeFileSync(file, `immutability: { enabled: ${String(isEnabled)} }\n`);
-  await eventually('the switch is thrown', () => count() > before);
-}
 
 t.test('a tag that is moved by an unlock', async (t) => {
   const tokenFile = join(temporaryDirectory(t), 'tokens.yaml');
