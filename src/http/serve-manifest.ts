@@ -1,5 +1,6 @@
 import type { KeptAnswer } from '../adapters/kept-answer.ts';
-import { isBodyless, type Upstream, type UpstreamAnswer } from '../adapters/upstream.ts';
+import { isBodyless } from '../adapters/raw-answer.ts';
+import type { Upstream, UpstreamAnswer } from '../adapters/upstream.ts';
 import { isKnownTo } from '../core/entity-tag.ts';
 import { mapHeaders, type HeaderList } from '../core/header-list.ts';
 import { printOperation, type ReadMethod } from '../core/operation.ts';
