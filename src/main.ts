@@ -135,12 +135,19 @@ function printErrors(errors: readonly string[]): void {
   for (const error of errors) console.error(`tagwarden: ${error}`);
 }
 
-async function check({ rules: { file, managedFile }, redis, admin }: Config): Promise<number> {
-  const [{ checkRulesFiles }, { checkApiTokens }] = await Promise.all([
+async function check(config: Config): Promise<number> {
+  const [{ checkRulesFiles }, { checkApiTokens }, { checkTlsFiles }] = await Promise.all([
     import('./adapters/managed-rules-file.ts'),
     import('./app/api-token.ts'),
+    import('./app/tls.ts'),
   ]);
+  const {
+    rules: { file, managedFile },
+    redis,
+    admin,
+  } = config;
   const errors = [
+    ...(await checkTlsFiles(config)),
     ...checkRulesFiles(file, redis ? undefined : managedFile),
     ...(admin.tokenFile === undefined ? [] : checkApiTokens(admin.tokenFile)),
   ];

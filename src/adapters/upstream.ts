@@ -6,6 +6,7 @@ import { BlobConnections } from './blob-connections.ts';
 import { isBodyless, rawHeadersOf } from './raw-answer.ts';
 import { StreamedAnswer } from './streamed-answer.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
+import type { UpstreamTls } from './tls/upstream-tls.ts';
 
 // All of undici takes twice as long to load: its fetch, its caches, its WebSockets.
 const Pool = createRequire(import.meta.url)('undici/lib/dispatcher/pool.js') as typeof UndiciPool;
@@ -32,8 +33,8 @@ export class UpstreamFailure extends Error {
 export interface UpstreamOptions {
   /** Scheme, host and port. */
   readonly origin: string;
-  /** PEM of the certificate authorities to trust, in place of the system's. */
-  readonly ca?: string;
+  /** Of an https origin. */
+  readonly tls?: UpstreamTls | undefined;
   /** At the same time, at most; absent: as many as are asked for. */
   readonly connections?: number;
 }
@@ -46,12 +47,17 @@ export class Upstream {
   readonly #pool: UndiciPool;
   /** Undefined: the upstream is not asked over plain HTTP. */
   readonly #blobs: BlobConnections | undefined;
+  /** undici would take the client's `Host`, and make all connections anew when it changes. */
+  readonly #serverName: { readonly servername?: string };
 
-  constructor({ origin, ca, connections }: UpstreamOptions) {
+  /** @throws Error for an https origin without `tls` */
+  constructor({ origin, tls, connections }: UpstreamOptions) {
+    if (origin.startsWith('https:') && !tls) throw new Error(`nothing says whom to trust as ${origin}`);
     this.origin = origin;
     const { protocol, hostname, port } = new URL(origin);
     if (protocol === 'http:')
       this.#blobs = new BlobConnections({ host: bareHost(hostname), port: Number(port || 80) });
+    this.#serverName = tls ? { servername: tls.serverName } : {};
     // No timeouts of undici's: its defaults of 300 s cut uploads that are only slow. Callers bring their own.
     this.#pool = new Pool(origin, {
       pipelining: 1,
@@ -60,7 +66,7 @@ export class Upstream {
       bodyTimeout: 0,
       allowH2: false,
       maxHeaderSize: 64 * 1024,
-      connect: { timeout: connectTimeoutMs, ...(ca !== undefined && { ca }) },
+      connect: tls?.connector(connectTimeoutMs) ?? { timeout: connectTimeoutMs },
     });
   }
 
@@ -104,8 +110,8 @@ export class Upstream {
   }
 
   #dispatch({ method, target, headers, body }: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    const { origin } = this;
-    this.#pool.dispatch({ origin, method, path: target, headers: [...headers], body: body ?? null }, handler);
+    const message = { origin: this.origin, method, path: target, headers: [...headers], body: body ?? null };
+    this.#pool.dispatch({ ...message, ...this.#serverName }, handler);
   }
 }
 

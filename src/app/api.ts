@@ -25,7 +25,7 @@ interface Surroundings {
  * @throws Error with a line for each error of the tokens file
  */
 export async function wireApi(
-  { tokenFile, listen, graphqlIntrospection }: Config['admin'],
+  { tokenFile, listen, tls: isEncrypted, graphqlIntrospection }: Config['admin'],
   { managed, unlocks, upstream, log, audit, explain }: Surroundings,
 ): Promise<FastifyPluginAsync | undefined> {
   if (tokenFile === undefined) return undefined;
@@ -40,7 +40,7 @@ export async function wireApi(
   const tokens = await ApiTokens.open(tokenFile, (errors) => {
     log.error({ file: tokenFile, errors }, 'the tokens file is broken; the last good tokens stay in force');
   });
-  if (!isLoopback(listen.host)) {
+  if (!isEncrypted && !isLoopback(listen.host)) {
     log.warn(
       { listen: listen.host },
       'the management API is served without TLS, and not on this machine alone: tokens travel in clear',

@@ -1,5 +1,4 @@
 import { steadyClock } from '../adapters/clock.ts';
-import { Upstream } from '../adapters/upstream.ts';
 import type { Config } from '../config/config.ts';
 import { readExplainArguments, type ExplainArguments } from '../config/explain-arguments.ts';
 import { loadConfig, type Surroundings } from '../config/load.ts';
@@ -13,6 +12,7 @@ import { explainText } from './explain-text.ts';
 import { filedRules } from './filed-rules.ts';
 import { askInstance, InstanceError } from './instance.ts';
 import type { OutputStream } from './scan-output.ts';
+import { openUpstream } from './upstream.ts';
 
 export interface CommandSurroundings extends Pick<Surroundings, 'argv' | 'env' | 'cwd'> {
   readonly out: OutputStream;
@@ -48,13 +48,13 @@ export async function runExplain(around: CommandSurroundings): Promise<number> {
 
 /** By the rules of a file; what must be known of the tag is asked of the upstream, if one is configured. */
 async function explainHere(config: Config, rules: RuleSet, told: ExplainArguments): Promise<ExplainReport> {
-  const { url: origin, ca } = config.upstream;
-  if (origin === '') return explainBy(rules, config, told, { reason: nowhereToAsk });
-  const upstream = new Upstream({ origin, ...(ca !== undefined && { ca }) });
+  if (config.upstream.url === '') return explainBy(rules, config, told, { reason: nowhereToAsk });
+  const opened = await openUpstream(config.upstream).catch((error: unknown) => error as Error);
+  if (opened instanceof Error) return explainBy(rules, config, told, { reason: opened.message });
   try {
-    return await explainBy(rules, config, told, await explainSources(config, upstream));
+    return await explainBy(rules, config, told, await explainSources(config, opened.upstream));
   } finally {
-    await upstream.close();
+    await opened.close();
   }
 }
 

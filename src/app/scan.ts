@@ -3,7 +3,7 @@ import { readCatalog, whyAway } from '../adapters/catalog.ts';
 import { steadyClock } from '../adapters/clock.ts';
 import { PatientReader } from '../adapters/patient-reader.ts';
 import { walkRepository } from '../adapters/repository-walk.ts';
-import { Upstream } from '../adapters/upstream.ts';
+import type { Upstream } from '../adapters/upstream.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig, type Surroundings } from '../config/load.ts';
 import { readScanArguments, type ScanArguments } from '../config/scan-arguments.ts';
@@ -18,6 +18,7 @@ import { ScanProgress } from './scan-progress.ts';
 import { reportOf, unreadReport, type RepositoryReport } from './scan-report.ts';
 import { tableFormat } from './scan-table.ts';
 import { addTo, noTotals } from './scan-totals.ts';
+import { openUpstream } from './upstream.ts';
 
 /** At most these are held in memory at the same time. */
 const repositoriesAtOnce = 8;
@@ -57,9 +58,12 @@ export async function scan(around: ScanSurroundings): Promise<number> {
   if ('errors' in rules) errors.push(...rules.errors);
   if (errors.length > 0 || 'errors' in rules || 'error' in credentials) return fail(around, errors, 1);
 
-  const { url: origin, ca } = config.upstream;
-  const upstream = new Upstream({ origin, connections, ...(ca !== undefined && { ca }) });
-  const close = (): void => void upstream.close();
+  const opened = await openUpstream(config.upstream, { connections }).catch(
+    (error: unknown) => error as Error,
+  );
+  if (opened instanceof Error) return fail(around, [opened.message], 1);
+  const { upstream } = opened;
+  const close = (): void => void opened.close();
   around.signal.addEventListener('abort', close);
   // Unlike the server's, it keeps the process alive while it sleeps.
   const clock: Clock = { ...steadyClock, sleep: (ms) => sleep(ms, undefined, { signal: around.signal }) };
@@ -68,7 +72,7 @@ export async function scan(around: ScanSurroundings): Promise<number> {
     return around.signal.aborted ? 130 : exitCode;
   } finally {
     around.signal.removeEventListener('abort', close);
-    await upstream.close();
+    await opened.close();
   }
 }
 

@@ -10,7 +10,7 @@ export interface Address {
   readonly port: number;
 }
 
-const hostName = /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/;
+const hostGrammar = /^[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?$/;
 
 export const address = scalar('HOST:PORT', (value): Address => {
   const colon = value.lastIndexOf(':');
@@ -23,7 +23,7 @@ export const address = scalar('HOST:PORT', (value): Address => {
     );
   }
   const bracketed = /^\[(.+)\]$/.exec(written)?.[1];
-  if (bracketed === undefined ? !hostName.test(written) : isIP(bracketed) !== 6) {
+  if (bracketed === undefined ? !hostGrammar.test(written) : isIP(bracketed) !== 6) {
     throw new Invalid(`"${written}" is no host name or address; write IPv6 in brackets, as [::1]:8080`);
   }
   if (!(port <= 65535)) throw new Invalid('must end with a port from 0 to 65535, as 127.0.0.1:8080');
@@ -66,4 +66,10 @@ export const network = scalar('IP[/BITS]', (value): Network => {
     throw new Invalid(`"${value}" is no address or network; write 10.0.0.7, 10.0.0.0/8 or fd00::/8`);
   }
   return { address: ip, prefixLength, family: version === 4 ? 'ipv4' : 'ipv6' };
+});
+
+export const hostName = scalar('NAME', (value) => {
+  // RFC 6066, section 3: an address is no server name.
+  if (hostGrammar.test(value) && isIP(value) === 0) return value;
+  throw new Invalid(`"${value}" is no host name, as registry.internal`);
 });

@@ -1,18 +1,24 @@
 import { arrangeAuth, type AuthConfig } from './auth.ts';
 import type { Address, Network } from './addresses.ts';
+import { arrangeLimits, type LimitsConfig } from './limits.ts';
 import type { Passthrough } from './passthrough.ts';
 import { arrangeRedis, arrangeRules, type RedisConfig, type RulesConfig } from './redis.ts';
 import type { Values } from './schema.ts';
 import type { Secret } from './secret.ts';
+import { arrangeServerTls, arrangeUpstreamTls, type ServerTlsConfig, type UpstreamTlsConfig } from './tls.ts';
 
 /** Everything that can be set in this version, checked and frozen. Paths are absolute. */
 export interface Config {
   readonly listen: Address;
+  /** Undefined: plain HTTP. */
+  readonly tls: ServerTlsConfig | undefined;
   /** As `https://registry.example`; absent: the Host that the client used. */
   readonly publicUrl: string | undefined;
   readonly trustedProxies: readonly Network[];
   readonly admin: {
     readonly listen: Address;
+    /** Whether it serves HTTPS as the main listener does. */
+    readonly tls: boolean;
     /** Absent: there is no management API. */
     readonly tokenFile: string | undefined;
     readonly graphqlIntrospection: boolean;
@@ -20,8 +26,7 @@ export interface Config {
   readonly upstream: {
     /** As `http://127.0.0.1:5000`. */
     readonly url: string;
-    /** Certificates (PEM) to trust in place of the system's. */
-    readonly ca: string | undefined;
+    readonly tls: UpstreamTlsConfig;
     readonly credentials: UpstreamCredentials | undefined;
     readonly idleTimeoutSeconds: number;
   };
@@ -46,6 +51,7 @@ export interface Config {
   /** Of answers to reads of manifests; either may be 0: none are held. */
   readonly cache: { readonly sizeMib: number; readonly revalidateSeconds: number };
   readonly passthrough: readonly Passthrough[];
+  readonly limits: LimitsConfig;
   readonly log: {
     readonly level: Values['log.level'];
     /** `-`: standard output. */
@@ -64,16 +70,18 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
   const credentials = username !== undefined && password ? { username, password } : undefined;
   return deepFreeze({
     listen: values.listen,
+    tls: arrangeServerTls(values),
     publicUrl: values.public_url,
     trustedProxies: values.trusted_proxies,
     admin: {
       listen: values['admin.listen'],
+      tls: values['admin.tls'],
       tokenFile: values['admin.token_file'],
       graphqlIntrospection: values['admin.graphql_introspection'],
     },
     upstream: {
       url: values['upstream.url'],
-      ca: values['upstream.ca_file'],
+      tls: arrangeUpstreamTls(values),
       credentials,
       idleTimeoutSeconds: values['upstream.idle_timeout_seconds'],
     },
@@ -94,6 +102,7 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
     deletes: { walkSeconds: values['deletes.walk_seconds'], tagLimit: values['deletes.tag_limit'] },
     cache: { sizeMib: values['cache.size_mib'], revalidateSeconds: values['cache.revalidate_seconds'] },
     passthrough: values.passthrough,
+    limits: arrangeLimits(values),
     log: { level: values['log.level'], auditFile: values['log.audit_file'] },
   });
 }

@@ -2,9 +2,11 @@ import { resolve } from 'node:path';
 import { checkAuth } from './auth.ts';
 import { readConfigFile } from './config-file.ts';
 import { arrange, type Config } from './config.ts';
+import { checkLimits } from './limits.ts';
 import { checkRedis, checkWithoutRedis } from './redis.ts';
 import { flagOf, keyPaths, keys, variableOf, type KeyPath, type Values } from './schema.ts';
 import { readDefaults, readEnvironment, readFlags, type Setting, type Source } from './sources.ts';
+import { checkTls, checkTrust } from './tls.ts';
 
 export interface Surroundings {
   /** The flags alone: neither the program nor its subcommand. */
@@ -39,7 +41,10 @@ export function loadConfig({ argv, env, cwd, withoutRedis, withoutUpstream }: Su
     ...missingKeys(settings),
     ...checkLifetime(values, settings),
     ...checkCredentials(settings),
-    ...checkRules(values, (path) => givenPlace(settings, path)),
+    ...[checkRules, checkTls, checkLimits].flatMap((check) =>
+      check(values, (path) => givenPlace(settings, path)),
+    ),
+    ...checkTrust(env),
     ...checkAuth(values, (path) => settings.get(path)?.place),
   ];
   if (errors.length > 0) return { errors };

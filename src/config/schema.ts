@@ -1,61 +1,11 @@
 import { accessLevels, isAccessLevel } from '../core/access-level.ts';
-import { address, network, origin, webAddress } from './addresses.ts';
+import { address, hostName, network, origin, webAddress } from './addresses.ts';
 import { certificateFile, secretFile } from './files.ts';
-import {
-  flag,
-  integer,
-  listOf,
-  notYet,
-  oneOf,
-  path,
-  pathOrStdout,
-  text,
-  userName,
-  type Kind,
-} from './kinds.ts';
+import { defaulting, later, optional, required, usual, type Key } from './key.ts';
+import { flag, integer, listOf, oneOf, path, pathOrStdout, text, userName } from './kinds.ts';
+import { limitKeys } from './limit-keys.ts';
 import { passthroughs } from './passthrough.ts';
 import { keyPrefix, redisUrl } from './redis-url.ts';
-
-/** One key of the configuration. */
-export interface Key<Value> {
-  readonly kind: Kind<Value>;
-  /** What it is for, in a sentence. */
-  readonly about: string;
-  /** As it would be written in a flag. */
-  readonly defaultText?: string;
-  /** Of a key that must be given, or mostly is. */
-  readonly example?: string;
-  readonly isRequired?: boolean;
-  /** Whether it does anything in this version. */
-  readonly isAvailable: boolean;
-}
-
-function defaulting<Value>(defaultText: string, kind: Kind<Value>, about: string): Key<Value> {
-  return { kind, about, defaultText, isAvailable: true };
-}
-
-function required<Value>(example: string, kind: Kind<Value>, about: string): Key<Value> {
-  return { kind, about, example, isRequired: true, isAvailable: true };
-}
-
-/** Required in most installations. */
-function usual<Value>(example: string, kind: Kind<Value>, about: string): Key<Value | undefined> {
-  return { kind, about, example, isAvailable: true };
-}
-
-function optional<Value>(kind: Kind<Value>, about: string): Key<Value | undefined> {
-  return { kind, about, isAvailable: true };
-}
-
-/** Its name stays, its behaviour is still to come: no other value than its default is taken. */
-function later(
-  kind: Kind<string | number | readonly string[]>,
-  about: string,
-  onlyValue?: string,
-): Key<unknown> {
-  const defaultText = onlyValue === undefined ? {} : { defaultText: onlyValue };
-  return { kind: notYet(kind, onlyValue), about, ...defaultText, isAvailable: false };
-}
 
 const authModes = ['anonymous', 'upstream', 'token', 'builtin'] as const;
 // Asymmetric ones alone: with HMAC whoever knows a public key could sign.
@@ -80,8 +30,20 @@ const putDeadline = integer('SECONDS', 1, 600);
 export const keys = {
   listen: defaulting('127.0.0.1:8080', address, 'Where docker clients connect; port 0 picks a free one.'),
   workers: later(count, 'How many processes share the work.', '1'),
-  'tls.cert_file': later(path, 'The certificate chain (PEM) to serve HTTPS with.'),
-  'tls.key_file': later(path, 'The private key (PEM) of that certificate.'),
+  'tls.cert_file': optional(
+    path,
+    'The certificate chain (PEM) to serve HTTPS with; what replaces it is in force within seconds. Absent: plain HTTP.',
+  ),
+  'tls.key_file': optional(path, 'The private key (PEM) of that certificate.'),
+  'tls.client_auth': defaulting(
+    'off',
+    oneOf(['off', 'optional', 'required']),
+    'Whether clients are asked for a certificate; with auth.mode anonymous its common name is who the caller is, for members.',
+  ),
+  'tls.client_ca_file': optional(
+    path,
+    'Certificates (PEM) of those who issue the certificates of clients; no others are trusted.',
+  ),
   public_url: optional(origin, 'The address that clients know; absent: the Host that each of them used.'),
   trusted_proxies: defaulting(
     '',
@@ -89,6 +51,11 @@ export const keys = {
     'Who may say, in Forwarded and X-Forwarded-*, for whom they ask; of anyone else these headers are dropped.',
   ),
   'admin.listen': defaulting('127.0.0.1:9090', address, 'Where operators and probes connect.'),
+  'admin.tls': defaulting(
+    'false',
+    flag,
+    'Whether operators and probes too are served HTTPS, with the certificate of tls.cert_file.',
+  ),
   'admin.token_file': optional(
     path,
     'The tokens of the management API, hashed; absent: there is no management API.',
@@ -103,6 +70,15 @@ export const keys = {
     certificateFile,
     "Certificates (PEM) to trust, in place of the system's, for an https upstream.",
   ),
+  'upstream.server_name': optional(
+    hostName,
+    'The name that an https upstream must have a certificate for; absent: the host of upstream.url.',
+  ),
+  'upstream.client_cert_file': optional(
+    path,
+    'The certificate chain (PEM) that is shown to an https upstream that asks for one.',
+  ),
+  'upstream.client_key_file': optional(path, 'The private key (PEM) of that certificate.'),
   'upstream.username': optional(
     userName,
     "Used to look up tags where the caller's own credentials may not pull.",
@@ -114,7 +90,7 @@ export const keys = {
   'upstream.idle_timeout_seconds': defaulting(
     '120',
     seconds,
-    'How long a transfer may stand still before it is given up; one that moves may take as long as it likes.',
+    'How long a transfer may stand still before it is given up; one that moves may take as long as it likes (but see limits.body_bytes_per_second).',
   ),
   'rules.file': usual(
     './rules.yaml',
@@ -277,6 +253,7 @@ export const keys = {
     passthroughs,
     'Paths outside /v2/ that are forwarded as they are, as /ui; GET and HEAD, or { prefix: /ui, methods: [GET, POST] }.',
   ),
+  ...limitKeys,
   'log.level': defaulting(
     'info',
     oneOf(['trace', 'debug', 'info', 'warn', 'error']),

@@ -34,10 +34,13 @@ export class TokenRefused extends Error {
   }
 }
 
-/** Who sent a request, by its headers. */
+/** Who sent a request, by its headers and its connection. */
 export interface Callers {
-  /** @throws TokenRefused where callers must have a token and this one has no good one */
-  identify(headers: HeaderList): Promise<Caller>;
+  /**
+   * @param certified whom the certificate of the connection names; absent: nobody
+   * @throws TokenRefused where callers must have a token and this one has no good one
+   */
+  identify(headers: HeaderList, certified?: string): Promise<Caller>;
 }
 
 /** Verifies tokens. */

@@ -5,6 +5,8 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import type { TlsOptions } from 'node:tls';
 import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 
 /** The state of each part: `ok`, or what is wrong with it. */
@@ -22,13 +24,19 @@ const requestMs = 30_000;
  * The listener for operators and probes: `/livez` while the process runs, `/readyz` while it can serve; below `/api` the
  * management API, where there is one.
  */
-export async function adminServer(readiness: () => Readiness, api?: FastifyPluginAsync): Promise<Server> {
+export async function adminServer(
+  readiness: () => Readiness,
+  api?: FastifyPluginAsync,
+  tls?: TlsOptions,
+): Promise<Server | TlsServer> {
   const others = api ? await apiListener(api) : answerNotFound;
-  return createServer({ requestTimeout: requestMs }, (req, res) => {
+  const listener: RequestListener = (req, res) => {
     const page = req.method === 'GET' || req.method === 'HEAD' ? pageAt(req.url ?? '', readiness) : undefined;
     if (page) answer(res, page);
     else others(req, res);
-  });
+  };
+  const timed = { requestTimeout: requestMs };
+  return tls ? createTlsServer({ ...timed, ...tls }, listener) : createServer(timed, listener);
 }
 
 interface Page {

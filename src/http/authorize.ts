@@ -1,3 +1,4 @@
+import { kindPrefix } from '../adapters/token/token-callers.ts';
 import { covers, requiredAccess, type Access } from '../core/access.ts';
 import { formatChallenge, type Challenge } from '../core/challenge.ts';
 import { RegistryError } from '../core/errors.ts';
@@ -22,7 +23,7 @@ export interface Authorized {
 /**
  * Finds out who asks, and whether the token grants what is asked. A refusal is 401 with a challenge, also where the
  * token is good and only lacks access: docker then asks for another one and goes on by itself.
- * @throws RegistryError UNAUTHORIZED; NOT_FOUND for an extension whose access nobody knows
+ * @throws RegistryError UNAUTHORIZED; TOOMANYREQUESTS; NOT_FOUND for an extension whose access nobody knows
  */
 export async function authorize(
   exchange: Exchange,
@@ -32,6 +33,8 @@ export async function authorize(
 ): Promise<Authorized> {
   const required = requiredAccess(operation);
   const caller = await identify(exchange, callers, required ?? [], service);
+  const verified = verifiedSubject(caller) ?? exchange.addressed.certified;
+  if (verified !== undefined) exchange.quota.identified(verified);
   if (!caller.granted) return { caller, operation };
   if (!required)
     throw new RegistryError('NOT_FOUND', { message: 'this extension of the registry is not served here' });
@@ -41,6 +44,11 @@ export async function authorize(
   return { caller, operation: withoutForeignMount(operation, caller.granted) };
 }
 
+/** Whom we verified ourselves, and who is one: not everybody's token, and not one of all jobs. */
+function verifiedSubject({ subject, granted }: Caller): string | undefined {
+  return granted && !subject?.startsWith(kindPrefix) ? subject : undefined;
+}
+
 async function identify(
   exchange: Exchange,
   callers: Callers,
@@ -48,7 +56,7 @@ async function identify(
   service: TokenService,
 ): Promise<Caller> {
   try {
-    return await callers.identify(exchange.req.rawHeaders);
+    return await callers.identify(exchange.req.rawHeaders, exchange.addressed.certified);
   } catch (cause) {
     if (!(cause instanceof TokenRefused)) throw cause;
     throw challenged(

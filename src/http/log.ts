@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { isWrite, type Operation } from '../core/operation.ts';
 import { formatReference } from '../core/reference.ts';
 import type { Stop } from '../core/verdict.ts';
+import { LimitReached } from './limits.ts';
 import type { Route, Seen } from './server.ts';
 import type { Judged } from './trail.ts';
 
@@ -42,6 +43,7 @@ export function observer(log: Logger, audit: Audit | undefined): Observer {
 type Headline = readonly [level: 'debug' | 'info' | 'warn', message: string];
 
 function headlineOf({ headersSent, statusCode }: ServerResponse, { trail, error }: Seen): Headline {
+  if (error instanceof LimitReached) return ['debug', 'limited'];
   if (error && error.status >= 500) return ['warn', 'failed'];
   if (error) return ['info', 'refused'];
   if (trail.warnings.length > 0) return ['warn', 'warned: rules that only warn would have refused it'];
@@ -67,6 +69,7 @@ function lineOf(
     status: res.headersSent ? res.statusCode : undefined,
     ...(upstreamStatus !== undefined && { upstreamStatus }),
     ...(error && { code: error.code, reason: error.message, cause: causeOf(error) }),
+    ...(error instanceof LimitReached && { limit: error.limit }),
     ...(ruleIds.length > 0 && { ruleIds }),
     ...(unlocks.length > 0 && {
       unlocks: unlocks.map(({ id, tag, by, reason }) => ({ id, tag, by, reason })),

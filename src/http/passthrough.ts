@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { ProxyServer } from 'httpxy';
+import type { UpstreamTls } from '../adapters/tls/upstream-tls.ts';
 import { RegistryError } from '../core/errors.ts';
 import { printQuery } from '../core/target.ts';
-import { answerError } from './answer.ts';
 import type { Exchange } from './exchange.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 
@@ -23,10 +23,10 @@ export function passthrough(
   prefixes: readonly PassedPrefix[],
   upstreamOrigin: string,
   idleMs: number,
-  ca?: string,
+  tls?: UpstreamTls,
 ): Passthrough {
   const proxy = new ProxyServer({
-    target: { ...detailed(upstreamOrigin), ...(ca !== undefined && { ca }) },
+    target: detailed(upstreamOrigin),
     changeOrigin: false,
     proxyTimeout: idleMs,
     xfwd: false,
@@ -56,9 +56,10 @@ export function passthrough(
     sendAsJudged(exchange);
     if (exchange.awaitsContinue) res.writeContinue();
     try {
-      await proxy.web(req, res);
-    } catch (cause) {
-      await answerGone(exchange, cause);
+      await proxy.web(req, res, tls && { agent: tls.agent });
+    } catch (error) {
+      const cause = tls && error instanceof Error ? tls.explained(error) : error;
+      throw new RegistryError('UNAVAILABLE', { status: 502, message: 'the upstream is gone', cause });
     }
   };
 }
@@ -104,10 +105,4 @@ function detailed(origin: string): { protocol: string; host: string; port: strin
     host: url.hostname,
     port: url.port || (url.protocol === 'https:' ? '443' : '80'),
   };
-}
-
-async function answerGone({ req, res }: Exchange, cause: unknown): Promise<void> {
-  if (req.socket.destroyed) return;
-  const error = new RegistryError('UNAVAILABLE', { status: 502, message: 'the upstream is gone', cause });
-  await answerError(req, res, error);
 }

@@ -10,6 +10,7 @@ import { bindToken } from '../core/token-rules.ts';
 import { authorize, type TokenService } from './authorize.ts';
 import { deleteAtOnce, deleteNeeded, type DeletePorts, type Deleting } from './delete-digest.ts';
 import { deleteImmutable, deleteInTurn, type DeleteTagPorts } from './delete-tag.ts';
+import { hasBody } from './body.ts';
 import type { Exchange } from './exchange.ts';
 import { forward } from './forward.ts';
 import { pushManifest, type PushPorts } from './push.ts';
@@ -35,6 +36,7 @@ export interface RegistryPorts extends PushPorts, DeletePorts, DeleteTagPorts, M
 export async function serveRegistry(received: Exchange, ports: RegistryPorts): Promise<void> {
   const asked = parseOperation(received.req.method ?? '', received.target);
   const { caller, operation } = await authorize(received, asked, ports.callers, ports.tokenService);
+  if (sendsContent(operation) && hasBody(received.req)) received.quota.upload();
   const judge = (): Judgement => {
     received.trail.judged = { operation, caller, rules: ports.rules.current() };
     const inForce = rulesFor(operation, ports.rules);
@@ -67,6 +69,11 @@ export async function serveRegistry(received: Exchange, ports: RegistryPorts): P
     default:
       return forwardAllowed(exchange, operation, decision, ports);
   }
+}
+
+/** What goes on to the upstream with a body. */
+function sendsContent({ kind }: Operation): boolean {
+  return kind === 'startUpload' || kind === 'upload' || kind === 'putManifest';
 }
 
 /** Not denied by what is known without a look-up, by the rules of one moment. */

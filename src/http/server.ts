@@ -1,13 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 import { RegistryError } from '../core/errors.ts';
 import { headerValues } from '../core/header-list.ts';
 import { CredentialsRefused } from '../core/ports.ts';
 import { parseTarget } from '../core/target.ts';
 import { answerError } from './answer.ts';
+import type { BodyPace } from './body-pace.ts';
+import { limitConnections, type ConnectionLimits } from './connections.ts';
 import type { Exchange } from './exchange.ts';
 import { addressOf, type Addressing } from './forwarded.ts';
+import type { Limits, Quota } from './limits.ts';
 import type { Passthrough } from './passthrough.ts';
 import { isTokenPath, type TokenEndpoint } from './token-service.ts';
 import { serveRegistry, unexpected, type RegistryPorts } from './registry.ts';
@@ -19,6 +24,7 @@ export interface Route {
   /** Absent where tokens are somebody else's. */
   readonly tokens: TokenEndpoint | undefined;
   readonly addressing: Addressing;
+  readonly limits: Limits;
   /** Hears of every exchange when it is over; `error` is what was answered in place of a forwarded response. */
   readonly observe: (exchange: { req: IncomingMessage; res: ServerResponse }, seen: Seen) => void;
 }
@@ -31,29 +37,56 @@ export interface Seen {
   readonly durationMs: number;
 }
 
+/** How connections are kept. */
+export interface Keeping {
+  /** Absent: plain HTTP. */
+  readonly tls?: TlsOptions | undefined;
+  /** How long the head of a request may take, and before that TLS. */
+  readonly headerTimeoutMs: number;
+  /** How long a connection may wait for the next request. */
+  readonly keepAliveMs: number;
+  readonly connections: Omit<ConnectionLimits, 'silenceMs'>;
+  readonly pace: BodyPace;
+}
+
 const options = {
   // Node's default of 300 s cuts a slow push with 408; silence is cut by the idle timeout instead.
   requestTimeout: 0,
-  headersTimeout: 60_000,
-  connectionsCheckingInterval: 30_000,
-  // Longer than any client keeps an idle connection (ggcr: 90 s), so that they, not we, close it.
-  keepAliveTimeout: 100_000,
   // Tokens with many scopes.
   maxHeaderSize: 32 * 1024,
   insecureHTTPParser: false,
 };
+const longestCheckMs = 30_000;
 
 /** The main listener. Without an `upgrade` listener Node serves `Upgrade: h2c` requests as if they had not asked. */
-export function registryServer(route: Route): Server {
-  const server = createServer(options);
-  server.on('request', (req, res) => {
-    serveInTurn(route, req, res, false);
-  });
-  server.on('checkContinue', (req, res) => {
-    serveInTurn(route, req, res, true);
-  });
+export function registryServer(route: Route, keeping: Keeping): Server | TlsServer {
+  const server = listener(keeping);
+  const serveWith =
+    (awaitsContinue: boolean) =>
+    (req: IncomingMessage, res: ServerResponse): void => {
+      keeping.pace.watch(req, res);
+      serveInTurn(route, req, res, awaitsContinue);
+    };
+  server.on('request', serveWith(false)).on('checkContinue', serveWith(true));
+  const { headerTimeoutMs, keepAliveMs } = keeping;
+  limitConnections(server, { ...keeping.connections, silenceMs: headerTimeoutMs + keepAliveMs });
   // Pipelined requests each listen for the end of the connection that they share.
-  server.on('connection', (socket) => socket.setMaxListeners(0));
+  server.on(keeping.tls ? 'secureConnection' : 'connection', (socket: Socket) => socket.setMaxListeners(0));
+  return server;
+}
+
+function listener({ tls, headerTimeoutMs, keepAliveMs }: Keeping): Server | TlsServer {
+  const timed = {
+    ...options,
+    headersTimeout: headerTimeoutMs,
+    connectionsCheckingInterval: Math.min(longestCheckMs, headerTimeoutMs / 2),
+    keepAliveTimeout: keepAliveMs,
+  };
+  const server = tls
+    ? createTlsServer({ ...timed, ...tls, handshakeTimeout: headerTimeoutMs })
+    : createServer(timed);
+  // Beyond 2,000 Node would drop them without a word, and we would judge what others read differently; 32 KiB bound them.
+  server.maxHeadersCount = 0;
   return server;
 }
 
@@ -87,18 +120,14 @@ async function serve(
   const trail = newTrail(given.length === 1 ? given[0] : undefined, randomUUID);
   let error: RegistryError | undefined;
   let client = req.socket.remoteAddress;
+  let quota: Quota | undefined;
   try {
+    const addressed = addressOf(req, route.addressing);
+    client = addressed.client;
+    quota = route.limits.admit(client);
     const target = checked(req);
-    const exchange: Exchange = {
-      req,
-      res,
-      headers: req.rawHeaders,
-      target,
-      addressed: addressOf(req, route.addressing),
-      awaitsContinue,
-      trail,
-    };
-    client = exchange.addressed.client;
+    const headers = req.rawHeaders;
+    const exchange: Exchange = { req, res, headers, target, addressed, quota, awaitsContinue, trail };
     if (target.path.startsWith('/v2/')) {
       await serveRegistry(exchange, route.registry);
     } else if (route.tokens && isTokenPath(target.path)) {
@@ -113,6 +142,7 @@ async function serve(
     // Nobody is there to be told, but a push whose outcome is not known belongs into the log.
     else if (cause instanceof RegistryError) error = cause;
   }
+  quota?.end();
   route.observe({ req, res }, { trail, error, client, durationMs: performance.now() - startedAt });
 }
 

@@ -7,12 +7,18 @@ t.test('defaults', (t) => {
   const { cwd, ...config } = configOf(t, {});
   t.strictSame(config, {
     listen: { host: '127.0.0.1', port: 8080 },
+    tls: undefined,
     publicUrl: undefined,
     trustedProxies: [],
-    admin: { listen: { host: '127.0.0.1', port: 9090 }, tokenFile: undefined, graphqlIntrospection: false },
+    admin: {
+      listen: { host: '127.0.0.1', port: 9090 },
+      tls: false,
+      tokenFile: undefined,
+      graphqlIntrospection: false,
+    },
     upstream: {
       url: 'http://127.0.0.1:5000',
-      ca: undefined,
+      tls: { ca: undefined, serverName: undefined, client: undefined },
       credentials: undefined,
       idleTimeoutSeconds: 120,
     },
@@ -38,6 +44,17 @@ t.test('defaults', (t) => {
     claims: { ttlSeconds: 120, putDeadlineSeconds: 25, journalFile: join(cwd, '.tagwarden/claims.journal') },
     deletes: { walkSeconds: 20, tagLimit: 100_000 },
     passthrough: [],
+    limits: {
+      connections: 0,
+      connectionsPerAddress: 0,
+      uploads: 0,
+      uploadsPerCaller: 0,
+      requestsPerSecond: 0,
+      requestBurst: 100,
+      bodyBytesPerSecond: 100,
+      headerTimeoutSeconds: 60,
+      keepAliveSeconds: 100,
+    },
     log: { level: 'info', auditFile: undefined },
   });
   t.end();
@@ -69,7 +86,7 @@ immutability: { tombstone_file: ./tombstones }
 `;
   const { cwd, rules, upstream, claims, immutability } = configOf(t, { file: paths });
   t.equal(rules.file, join(cwd, 'rules.yaml'));
-  t.match(upstream.ca, /near/);
+  t.match(upstream.tls.ca, /near/);
   t.equal(immutability.tombstoneFile, join(cwd, 'etc/tombstones'));
   t.equal(claims.journalFile, join(cwd, '.tagwarden/claims.journal'), 'a default: the working directory');
   const byFlag = configOf(t, {
@@ -78,7 +95,7 @@ immutability: { tombstone_file: ./tombstones }
     env: { TAGWARDEN_UPSTREAM_CA_FILE: 'ca.pem' },
   });
   t.equal(byFlag.rules.file, join(byFlag.cwd, 'x.yaml'));
-  t.notMatch(byFlag.upstream.ca, /near/);
+  t.notMatch(byFlag.upstream.tls.ca, /near/);
   t.end();
 });
 
@@ -228,11 +245,18 @@ t.test('a value that is refused', (t) => {
     ['--upstream-password-file', 'empty.txt', /empty\.txt is empty/],
     ['--config', 'missing.yaml', /flag --config: cannot read .*missing\.yaml/],
     ['--config', 'empty.txt', /empty\.txt:1:1 the document is empty/],
-    ...['--tls-cert-file', '--tls-key-file'].map((flag): [string, string, RegExp] => [
-      flag,
-      'x',
-      /is not available in this version; leave it out/,
-    ]),
+    ['--tls-cert-file', 'x', /needs tls\.key_file too/],
+    ['--tls-key-file', 'x', /needs tls\.cert_file too/],
+    ['--tls-client-auth', 'required', /needs tls\.client_ca_file too/],
+    ['--tls-client-auth', 'maybe', /must be one of off, optional, required/],
+    ['--tls-client-ca-file', 'x', /does nothing with tls\.client_auth off; write optional or required/],
+    ['--admin-tls', 'true', /needs tls\.cert_file too/],
+    ['--upstream-server-name', '10.0.0.7', /"10\.0\.0\.7" is no host name/],
+    ['--upstream-server-name', 'registry.internal', /does nothing without TLS; write https:/],
+    ['--upstream-client-key-file', 'x', /needs upstream\.client_cert_file too/],
+    ['--upstream-client-cert-file', 'x', /needs upstream\.client_key_file too/],
+    ['--limits-connections', '-1', /must be a whole number from 0 to 1000000/],
+    ['--limits-request-burst', '5', /does nothing without limits\.requests_per_second/],
     ['--auth-mode', 'none', /must be one of anonymous, upstream, token, builtin, not "none"/],
     ['--auth-realm', 'gitlab.example', /must start with http/],
     ['--auth-realm', 'ftp://gitlab.example', /must start with http/],

@@ -1,18 +1,22 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createRequire } from 'node:module';
-import type { Socket } from 'node:net';
+import { BlockList, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
+import { keepingOf } from '../../src/app/limits.ts';
 import { registryServer, type Route } from '../../src/http/server.ts';
 import { ask, beginAnswer, refusalOf } from '../fixtures/ask.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { blob, manifest, session, startFront, uploads, type Front } from '../fixtures/front.ts';
+import { configOf } from '../fixtures/loaded-config.ts';
+import { recordedLog } from '../fixtures/recorded-log.ts';
 import type { Script } from '../fixtures/upstream.ts';
 import { Wire } from '../fixtures/wire.ts';
 
 const idleSeconds = 2;
-const flags = ['--upstream-idle-timeout-seconds', String(idleSeconds)];
+// What moves at all is not cut here: how fast it must is another matter (test/http/limits.test.ts).
+const flags = ['--upstream-idle-timeout-seconds', String(idleSeconds), '--limits-body-bytes-per-second', '0'];
 /** Under the idle timeout, so many times that the whole takes several of them. */
 const pauseMs = 500;
 const pieces = 12;
@@ -41,7 +45,12 @@ t.jobs = 8;
 
 t.test('no clock of the server or of its connections cuts what moves', (t) => {
   // Node's default of 300 s for a whole request is what cuts slow pushes; five minutes are too long for a test.
-  const server = registryServer({} as Route);
+  const keeping = keepingOf(configOf(t, {}), {
+    trusted: new BlockList(),
+    tls: undefined,
+    log: recordedLog().log,
+  });
+  const server = registryServer({} as Route, keeping);
   t.equal(server.requestTimeout, 0);
   t.equal(server.timeout, 0);
   t.ok(server.headersTimeout > 0, 'but the head of a request has to arrive');

@@ -1,6 +1,6 @@
-import { isIPv6 } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../core/ports.ts';
+import { networkOf } from '../client-network.ts';
 
 const windowMs = 60_000;
 /** Wrong passwords for one account from one address, and for all accounts from one address, in one window. */
@@ -55,15 +55,4 @@ export class LoginLimit {
 function keysOf(address: string, account: string): readonly string[] {
   const network = networkOf(address);
   return [`${network} ${account}`, network];
-}
-
-/** Whoever has one IPv6 address has the 2^64 of its network. */
-function networkOf(address: string): string {
-  if (!isIPv6(address)) return address;
-  const [head = '', tail] = address.toLowerCase().split('::');
-  const groups = head.split(':').filter((group) => group !== '');
-  // What `::` stands for, or what is after it, may reach into the first four groups.
-  const after = (tail ?? '').split(':').filter((group) => group !== '');
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - groups.length - after.length);
-  return [...groups, ...Array.from({ length: zeros }, () => '0'), ...after].slice(0, 4).join(':');
 }

@@ -70,7 +70,8 @@ function levelOf(claim: unknown): AccessLevel {
   return typeof claim === 'string' && isAccessLevel(claim) ? claim : 'anonymous';
 }
 
-const kindPrefix = 'auth_type:';
+/** Of subjects that are a kind of token, and no account. */
+export const kindPrefix = 'auth_type:';
 /** As members name those who have no account here. */
 export const anonymousSubject = `${kindPrefix}anonymous`;
 

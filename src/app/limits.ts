@@ -1,0 +1,47 @@
+import type { BlockList } from 'node:net';
+import type { TlsOptions } from 'node:tls';
+import type { Logger } from 'pino';
+import { steadyClock } from '../adapters/clock.ts';
+import type { Config } from '../config/config.ts';
+import { BodyPace } from '../http/body-pace.ts';
+import { Limits } from '../http/limits.ts';
+import type { Keeping } from '../http/server.ts';
+
+/** What one caller may do at a time. */
+export function wireLimits({ limits }: Config, log: Logger): Limits {
+  return new Limits({
+    limits,
+    clock: steadyClock,
+    onReached: (limit, who) => {
+      log.warn({ limit, who }, 'a caller has reached a limit; told once a minute');
+    },
+  });
+}
+
+/** Of the idle timeout: what stands still is cut by that one. */
+const windowsOfIdle = 1.5;
+
+/** How the connections of the main listener are kept. */
+export function keepingOf(
+  { limits, upstream }: Config,
+  {
+    trusted,
+    tls,
+    log,
+  }: { readonly trusted: BlockList | undefined; readonly tls: TlsOptions | undefined; readonly log: Logger },
+): Keeping {
+  const { connections, connectionsPerAddress, bodyBytesPerSecond: bytesPerSecond } = limits;
+  return {
+    tls,
+    headerTimeoutMs: limits.headerTimeoutSeconds * 1000,
+    keepAliveMs: limits.keepAliveSeconds * 1000,
+    connections: { connections, connectionsPerAddress, trustedProxies: trusted },
+    pace: new BodyPace({
+      bytesPerSecond,
+      windowMs: upstream.idleTimeoutSeconds * windowsOfIdle * 1000,
+      onCut: (client) => {
+        log.info({ client, limit: 'limits.body_bytes_per_second' }, 'cut: a body that hardly moved');
+      },
+    }),
+  };
+}
