@@ -8,5 +8,9 @@ export interface LocalRegistry {
 export function startDistribution(
   program: string,
   directory: string,
-  options?: { readonly onLine?: (line: string) => void; readonly auth?: object | undefined },
+  options?: {
+    readonly onLine?: (line: string) => void;
+    readonly auth?: object | undefined;
+    readonly tls?: object | undefined;
+  },
 ): Promise<LocalRegistry>;

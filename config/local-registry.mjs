@@ -20,11 +20,11 @@ function isDistribution(program) {
 
 /**
  * Starts distribution on a free loopback port, with its storage in a directory, and waits until it serves.
- * `onLine` gets each line of its log and of its access log; `auth` is what its configuration has under that name;
- * `ended` says how it ended, also after `stop`. After `unref` it is no reason for this process to go on.
+ * `onLine` gets each line of its log and of its access log; `auth` is what its configuration has under that name,
+ * `tls` what it has under `http.tls`; `ended` says how it ended, also after `stop`. After `unref` it is no reason for this process to go on.
  */
-export async function startDistribution(program, directory, { onLine = () => {}, auth } = {}) {
-  const child = spawnDistribution(program, directory, auth);
+export async function startDistribution(program, directory, { onLine = () => {}, auth, tls } = {}) {
+  const child = spawnDistribution(program, directory, { auth, tls });
   const ended = new Promise((resolve) => {
     child
       .on('exit', (code, signal) => resolve(`exit code ${code ?? signal}`))
@@ -34,7 +34,7 @@ export async function startDistribution(program, directory, { onLine = () => {},
   const address = new Promise((resolve) => {
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
-        const listening = /msg="listening on ([^"]+)"/.exec(line);
+        const listening = /msg="listening on ([^",]+)/.exec(line);
         if (listening) resolve(listening[1]);
         lastLines.push(line);
         if (lastLines.length > 10) lastLines.shift();
@@ -45,20 +45,21 @@ export async function startDistribution(program, directory, { onLine = () => {},
   const failed = ended.then((how) => {
     throw new Error([`${program} ended (${how}) before it listened`, ...lastLines].join('\n'));
   });
-  const url = `http://${await Promise.race([address, failed])}`;
-  await untilReady(url, failed);
+  const url = `${tls ? 'https' : 'http'}://${await Promise.race([address, failed])}`;
+  // Whom it trusts is not for us to know: it listens.
+  if (!tls) await untilReady(url, failed);
   const unref = () => [child, child.stdout, child.stderr].forEach((handle) => handle.unref());
   return { url, ended, stop: () => child.kill(), unref };
 }
 
-function spawnDistribution(program, directory, auth) {
+function spawnDistribution(program, directory, { auth, tls }) {
   mkdirSync(directory, { recursive: true });
   const file = join(directory, 'config.yml');
   const config = {
     version: 0.1,
     log: { level: 'info' },
     storage: { filesystem: { rootdirectory: directory }, delete: { enabled: true } },
-    http: { addr: '127.0.0.1:0' },
+    http: { addr: '127.0.0.1:0', ...(tls && { tls }) },
     ...(auth && { auth }),
   };
   // JSON is YAML.

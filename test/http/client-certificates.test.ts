@@ -72,7 +72,10 @@ t.test('who shows a certificate is called what it says', async (t) => {
 
 t.test('a certificate that nobody vouches for is nobody, and told so', async (t) => {
   const { clients, push } = await open(t, 'optional');
-  const [stranger, namesake] = [await Authority.make(t), await Authority.make(t, 'CN=authority of clients')];
+  const [stranger, namesake] = [
+    await Authority.make(t, 'CN=a stranger'),
+    await Authority.make(t, 'CN=authority of clients'),
+  ];
   const cases: readonly (readonly [Issued, string])[] = [
     [await stranger.issue({ ...client, subject: 'CN=ci' }), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE'],
     [await clients.issue({ ...client, subject: 'CN=ci', validFrom: -3, validTo: -1 }), 'CERT_HAS_EXPIRED'],
