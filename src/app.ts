@@ -82,10 +82,11 @@ async function serve(config: Config, given: Given, log: Logger, ending: Ending):
     ...{ rules, facts, needs, tombstones, births, unlocks, clock, putDeadlineMs },
     walkMs: walkSeconds * 1000,
   };
+  const uploads = { seals: store.seals, closedPrefixes: config.passthrough.map(({ prefix }) => prefix) };
   const { observe, warned } = observer(log, audit);
   const addressing = addressingOf(config);
   const route = {
-    registry: { ...judging, claims, upstream, changes, answers, idleMs, ...auth },
+    registry: { ...judging, claims, upstream, changes, answers, uploads, idleMs, ...auth },
     tokens: auth.tokens,
     passthrough: passthrough(config.passthrough, origin, idleMs, opened.tls),
     ...{ addressing, observe, limits: wireLimits(config, log) },

@@ -7,7 +7,9 @@ import { lockFile } from '../adapters/file-lock.ts';
 import type { ImmutabilitySwitch } from '../adapters/immutability-switch.ts';
 import { ManagedRulesFile } from '../adapters/managed-rules-file.ts';
 import { RulesFile } from '../adapters/rules-file.ts';
+import { openSealKey } from '../adapters/seal-key-file.ts';
 import { TombstonesFile } from '../adapters/tombstones-file.ts';
+import { KeyedSeals } from '../adapters/upload-seals.ts';
 import { InMemoryUnlocks } from '../adapters/unlocks-memory.ts';
 import type { RulesChange } from '../adapters/rules-in-force.ts';
 import type { ManifestStore } from '../adapters/manifest-cache.ts';
@@ -19,6 +21,7 @@ import type { ClaimLifetimes } from '../core/claim.ts';
 import type { Announcements, ClaimStore, Clock, Ledger, RuleSource, Tombstones } from '../core/ports.ts';
 import type { ManagedRules } from '../core/managed-rules.ts';
 import type { Unlocks } from '../core/unlock.ts';
+import type { UploadSeals } from '../core/upload-seals.ts';
 import type { Ending } from './ending.ts';
 
 /** What one process keeps to itself, and what replicas share. */
@@ -29,6 +32,7 @@ export interface Store {
   readonly tombstones: Tombstones;
   readonly births: Births;
   readonly unlocks: Unlocks;
+  readonly seals: UploadSeals;
   /** What replicas have parsed; absent: each process keeps that to itself. */
   readonly manifests?: ManifestStore;
   /** Absent: nothing keeps the rules of the management API. */
@@ -87,6 +91,7 @@ async function openOwnStore(
   ending.add(await lockFile(birthFile, 'immutability.birth_file'));
   const births = await BirthsFile.open(birthFile, clock);
   ending.add(() => births.close());
+  const sealKey = openSealKey(config.uploads.sealKeyFile);
   const { InMemoryLedger } = await import('../adapters/ledger-memory.ts');
   return {
     rules,
@@ -97,6 +102,7 @@ async function openOwnStore(
     births,
     unlocks: new InMemoryUnlocks(clock),
     announcements: nobodyElse,
+    seals: new KeyedSeals(() => [sealKey], wallClock),
     notes: () => ({}),
   };
 }
@@ -111,6 +117,7 @@ async function openSharedStore(
   const {
     connectRedis,
     SharedRules,
+    SharedSealKeys,
     RedisClaims,
     RedisLedger,
     RedisManifests,
@@ -136,6 +143,10 @@ async function openSharedStore(
   const graceMs = 2 * redis.commandTimeoutMs + 1_000;
   const claims = new RedisClaims(store, { ...lifetimes, graceMs }, clock, log);
   ending.add(() => claims.close());
+  const sealKeys = await SharedSealKeys.open(store);
+  ending.add(() => {
+    sealKeys.close();
+  });
   const notes = (): Record<string, string> => {
     const { isUp, sinceMs } = store.state();
     const seconds = Math.round((wallClock.nowMs() - sinceMs) / 1000);
@@ -148,6 +159,7 @@ async function openSharedStore(
     births: new RedisBirths(store, clock),
     unlocks: new RedisUnlocks(store, clock),
     announcements: new RedisAnnouncements(store, clock),
+    seals: new KeyedSeals(() => sealKeys.current(), wallClock),
     manifests: new RedisManifests(store),
   };
 }

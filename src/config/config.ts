@@ -50,6 +50,7 @@ export interface Config {
   readonly deletes: { readonly walkSeconds: number; readonly tagLimit: number };
   /** Of answers to reads of manifests; either may be 0: none are held. */
   readonly cache: { readonly sizeMib: number; readonly revalidateSeconds: number };
+  readonly uploads: { readonly sealKeyFile: string };
   readonly passthrough: readonly Passthrough[];
   readonly limits: LimitsConfig;
   readonly log: {
@@ -101,6 +102,7 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
     },
     deletes: { walkSeconds: values['deletes.walk_seconds'], tagLimit: values['deletes.tag_limit'] },
     cache: { sizeMib: values['cache.size_mib'], revalidateSeconds: values['cache.revalidate_seconds'] },
+    uploads: { sealKeyFile: values['uploads.seal_key_file'] },
     passthrough: values.passthrough,
     limits: arrangeLimits(values),
     log: { level: values['log.level'], auditFile: values['log.audit_file'] },

@@ -248,6 +248,11 @@ export const keys = {
     integer('SECONDS', 0, 3_600),
     'After how long the upstream is asked whether such an answer is still right; 0: none are held.',
   ),
+  'uploads.seal_key_file': defaulting(
+    './.tagwarden/uploads.key',
+    path,
+    "Without redis.url: the key by which uploads are named whose address is of the registry's own form; made if absent; the default is in the working directory.",
+  ),
   passthrough: defaulting(
     '',
     passthroughs,

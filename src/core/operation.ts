@@ -1,5 +1,5 @@
 import { formatReference, type Digest, type Reference, type Repository, type Tag } from './reference.ts';
-import { printQuery, type Query } from './target.ts';
+import { withQuery, type Query } from './target.ts';
 
 export type ReadMethod = 'GET' | 'HEAD';
 type Read<Kind extends string, Of = object> = {
@@ -39,6 +39,8 @@ export interface Upload extends InRepository {
   readonly kind: 'upload';
   readonly method: ReadMethod | 'PATCH' | 'PUT' | 'DELETE';
   readonly session: string;
+  /** The target at the upstream, as the upstream wrote it, where `session` is only our name for it. */
+  readonly location?: string;
   readonly query: Query;
 }
 
@@ -72,7 +74,7 @@ export function isWrite(operation: Operation): operation is WriteOperation {
 /** The request line that goes upstream, printed from what was judged. */
 export function printOperation(operation: Operation): { readonly method: string; readonly target: string } {
   const [method, path, query] = printParts(operation);
-  return { method, target: path + printQuery(query) };
+  return { method, target: withQuery(path, query) };
 }
 
 function printParts(operation: Operation): [method: string, path: string, query: Query] {
@@ -104,7 +106,11 @@ function printInRepository(operation: OperationInRepository): [method: string, p
     case 'startUpload':
       return ['POST', `${base}/blobs/uploads/`, startUploadQuery(operation)];
     case 'upload':
-      return [operation.method, `${base}/blobs/uploads/${operation.session}`, operation.query];
+      return [
+        operation.method,
+        operation.location ?? `${base}/blobs/uploads/${operation.session}`,
+        operation.query,
+      ];
     case 'putManifest':
       return ['PUT', `${base}/manifests/${formatReference(operation.reference)}`, tagQuery(operation)];
     case 'deleteTag':

@@ -12,6 +12,7 @@ import {
   type Tag,
 } from './reference.ts';
 import { valuesOf, type Query, type Target } from './target.ts';
+import { addableQuery, isSealed, noSeals, openSession, type UploadSeals } from './upload-seals.ts';
 
 const sessionGrammar = /^[a-zA-Z0-9_.=-]+$/;
 // The spec asks for ten. Each may cost look-ups, and a request line has room for thousands.
@@ -20,10 +21,11 @@ const tagsPerPushLimit = 100;
 /**
  * Reads a request under `/v2/`, by the endpoints of the distribution-spec (end-1 to end-14 of its main branch).
  * A repository's components may themselves be called `manifests` or `blobs`: routes are told by their last segments.
- * @throws RegistryError NAME_INVALID, TAG_INVALID, and UNSUPPORTED for every write that is not known
+ * @param seals open the sessions that have a name of ours
+ * @throws RegistryError NAME_INVALID, TAG_INVALID, BLOB_UPLOAD_UNKNOWN, and UNSUPPORTED for every write that is not known
  */
-export function parseOperation(method: string, target: Target): Operation {
-  const known = method === 'OPTIONS' ? undefined : parseKnown(method, target);
+export function parseOperation(method: string, target: Target, seals: UploadSeals = noSeals): Operation {
+  const known = method === 'OPTIONS' ? undefined : parseKnown(method, target, seals);
   if (known) return known;
   if (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') {
     return { kind: 'otherRead', method, path: target.path, query: target.query };
@@ -31,7 +33,7 @@ export function parseOperation(method: string, target: Target): Operation {
   throw new RegistryError('UNSUPPORTED', { message: 'this write is not part of the registry protocol' });
 }
 
-function parseKnown(method: string, { path, query }: Target): Operation | undefined {
+function parseKnown(method: string, { path, query }: Target, seals: UploadSeals): Operation | undefined {
   const read = asRead(method);
   if (path === '/v2/') return read && { kind: 'ping', method: read, query };
   if (path === '/v2/_catalog') return read && { kind: 'catalog', method: read, query };
@@ -45,7 +47,9 @@ function parseKnown(method: string, { path, query }: Target): Operation | undefi
   if (parent === 'blobs' && last === 'uploads') return parseStartUpload(method, name(2), query);
   if (parent === 'blobs') return parseBlob(method, name(2), last, query);
   if (segments.at(-3) === 'blobs' && parent === 'uploads') {
-    return last === '' ? parseStartUpload(method, name(3), query) : parseUpload(method, name(3), last, query);
+    if (last === '') return parseStartUpload(method, name(3), query);
+    const upload = parseUpload(method, name(3), last, query);
+    return upload && isSealed(last) ? opened(upload, seals) : upload;
   }
   if (segments.at(-3) === 'tags' && parent === 'reference' && method === 'DELETE') {
     return { ...deleteTag(name(3), parseTag(last), query), route: 'tags/reference' };
@@ -133,4 +137,9 @@ function parseUpload(method: string, name: string, session: string, query: Query
   const uploadMethod = known.find((candidate) => candidate === method);
   if (!uploadMethod || !sessionGrammar.test(session)) return undefined;
   return { kind: 'upload', method: uploadMethod, repository: parseRepository(name), session, query };
+}
+
+function opened(upload: Upload, seals: UploadSeals): Upload {
+  const location = openSession(seals, upload.repository, upload.session);
+  return { ...upload, location, query: addableQuery(location, upload.query) };
 }

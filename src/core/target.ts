@@ -80,3 +80,10 @@ export function printQuery(query: Query): string {
   const pairs = query.map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`);
   return pairs.length > 0 ? `?${pairs.join('&')}` : '';
 }
+
+/** A target, and pairs behind what it has of a query. */
+export function withQuery(target: string, query: Query): string {
+  const added = printQuery(query);
+  if (added === '' || !target.includes('?')) return target + added;
+  return target + (/[?&]$/.test(target) ? '' : '&') + added.slice(1);
+}

@@ -1,22 +1,36 @@
 import type { AnswerHead, AnswerReceiver, Sending } from '../adapters/answer-receiver.ts';
 import type { Upstream } from '../adapters/upstream.ts';
 import { RegistryError } from '../core/errors.ts';
+import type { HeaderList } from '../core/header-list.ts';
 import { isWrite, printOperation, type Operation } from '../core/operation.ts';
 import { answerError } from './answer.ts';
 import { detachedBody, drain, hasBody } from './body.ts';
 import { inviteBody, type Exchange } from './exchange.ts';
 import { requestHeaders, responseHeaders, type Rewriting } from './headers.ts';
 import { warningHeaders } from './trail.ts';
+import { ongoingUpload, type UploadPorts } from './upload-location.ts';
+
+export interface ForwardPorts {
+  readonly upstream: Upstream;
+  /** How long a transfer may stand still. */
+  readonly idleMs: number;
+  readonly uploads: UploadPorts;
+}
 
 /** Sends an operation upstream and streams the answer back; resolves when the exchange is over. */
 export function forward(
   exchange: Exchange,
   operation: Operation,
-  upstream: Upstream,
-  idleMs: number,
+  { upstream, idleMs, uploads }: ForwardPorts,
 ): Promise<void> {
+  const rewriting = {
+    addressed: exchange.addressed,
+    upstreamOrigin: upstream.origin,
+    isWrite: isWrite(operation),
+    upload: ongoingUpload(operation, uploads),
+  };
   return new Promise((resolve) => {
-    new Forwarding(exchange, operation, upstream, idleMs, resolve).send();
+    new Forwarding(exchange, operation, upstream, idleMs, rewriting, resolve).send();
   });
 }
 
@@ -47,13 +61,13 @@ class Forwarding implements AnswerReceiver {
     operation: Operation,
     upstream: Upstream,
     idleMs: number,
+    rewriting: Rewriting,
     over: () => void,
   ) {
     this.#exchange = exchange;
     this.#operation = operation;
     this.#upstream = upstream;
-    const { addressed } = exchange;
-    this.#rewriting = { addressed, upstreamOrigin: upstream.origin, isWrite: isWrite(operation) };
+    this.#rewriting = rewriting;
     this.#idleMs = idleMs;
     this.#idle = setTimeout(() => {
       this.#giveUp(
@@ -113,13 +127,25 @@ class Forwarding implements AnswerReceiver {
       return;
     }
     const { res, trail } = this.#exchange;
-    const headers = responseHeaders(received, status, this.#rewriting);
+    const headers = this.#headersOf(received, status);
+    if (!headers) return;
     headers.push(...warningHeaders(trail));
     if (this.#hasUnreadBody()) headers.push('Connection', 'close');
     // undici read it as UTF-8, and Node throws on what is not Latin-1.
     res.writeHead(status, /^[\t -~]*$/.test(reason) ? reason : '', headers);
     // Sends the head as the bytes that came; flushHeaders would encode it as UTF-8.
     res.write(nothing);
+  }
+
+  /** Undefined where the client must not get them: then it was given up. */
+  #headersOf(received: HeaderList, status: number): string[] | undefined {
+    try {
+      return responseHeaders(received, status, this.#rewriting);
+    } catch (cause) {
+      const error = cause instanceof RegistryError ? cause : undefined;
+      this.#giveUp(error ?? new RegistryError('UNAVAILABLE', { status: 502, cause }));
+      return undefined;
+    }
   }
 
   onBytes(bytes: Buffer, free: () => void): void {

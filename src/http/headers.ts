@@ -1,5 +1,6 @@
 import { headerValues, mapHeaders, type HeaderList } from '../core/header-list.ts';
 import type { Addressed } from './forwarded.ts';
+import { uploadLocation, type OngoingUpload } from './upload-location.ts';
 
 /** Of one connection, not of the message (RFC 9110, section 7.6.1). */
 const hopByHop = new Set([
@@ -74,15 +75,23 @@ export interface Rewriting {
   readonly upstreamOrigin: string;
   /** Whether it answers a write: then every address of the registry's own is brought back to us. */
   readonly isWrite: boolean;
+  /** Absent where the answer does not say where an upload goes on. */
+  readonly upload?: OngoingUpload | undefined;
 }
 
-/** The upstream's headers as they go to the client, with the addresses that name the upstream rewritten. */
+/**
+ * The upstream's headers as they go to the client, with the addresses that name the upstream rewritten.
+ * @throws RegistryError UNAVAILABLE where an upload would go on at something else
+ */
 export function responseHeaders(received: HeaderList, status: number, rewriting: Rewriting): string[] {
   const named = namedInConnection(received);
   return mapHeaders(received, (name, value) => {
     if (hopByHop.has(name) || named.has(name) || leadingAway.has(name)) return undefined;
     // RFC 9110, section 8.6: there is no body that it could be the length of.
     if (name === 'content-length' && status === 204) return undefined;
+    // After 201 it is the blob's.
+    if (name === 'location' && rewriting.upload && status !== 201)
+      return uploadLocation(value, rewriting.upload, rewriting);
     if (name === 'location') return rewriteAddress(value, rewriting);
     if (name === 'link')
       return value.replace(/<([^<>]*)>/g, (_, url: string) => `<${rewriteAddress(url, rewriting)}>`);

@@ -16,6 +16,7 @@ import { forward } from './forward.ts';
 import { pushManifest, type PushPorts } from './push.ts';
 import { refusalError } from './refusal.ts';
 import { serveManifest, type ManifestPorts } from './serve-manifest.ts';
+import type { UploadPorts } from './upload-location.ts';
 import { watch } from './watch.ts';
 
 export interface RegistryPorts extends PushPorts, DeletePorts, DeleteTagPorts, ManifestPorts {
@@ -27,6 +28,7 @@ export interface RegistryPorts extends PushPorts, DeletePorts, DeleteTagPorts, M
    * @throws RegistryError UNAVAILABLE where no write can be judged now
    */
   readonly admitWrite: (exchange: Exchange) => Exchange;
+  readonly uploads: UploadPorts;
 }
 
 /**
@@ -34,7 +36,7 @@ export interface RegistryPorts extends PushPorts, DeletePorts, DeleteTagPorts, M
  * @throws RegistryError as the answer in place of a forwarded one
  */
 export async function serveRegistry(received: Exchange, ports: RegistryPorts): Promise<void> {
-  const asked = parseOperation(received.req.method ?? '', received.target);
+  const asked = parseOperation(received.req.method ?? '', received.target, ports.uploads.seals);
   const { caller, operation } = await authorize(received, asked, ports.callers, ports.tokenService);
   if (sendsContent(operation) && hasBody(received.req)) received.quota.upload();
   const judge = (): Judgement => {
@@ -104,10 +106,10 @@ function forwardAllowed(
   exchange: Exchange,
   operation: Operation,
   decision: Decision,
-  { upstream, idleMs }: RegistryPorts,
+  ports: RegistryPorts,
 ): Promise<void> {
   if (decision.effect !== 'allow') throw refusalError(decision);
-  return forward(exchange, operation, upstream, idleMs);
+  return forward(exchange, operation, ports);
 }
 
 /** At once where nobody is kept from deleting anything in the repository. */

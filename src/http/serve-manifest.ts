@@ -1,22 +1,20 @@
 import type { KeptAnswer } from '../adapters/kept-answer.ts';
 import { isBodyless } from '../adapters/raw-answer.ts';
-import type { Upstream, UpstreamAnswer } from '../adapters/upstream.ts';
+import type { UpstreamAnswer } from '../adapters/upstream.ts';
 import { isKnownTo } from '../core/entity-tag.ts';
 import { mapHeaders, type HeaderList } from '../core/header-list.ts';
 import { printOperation, type ReadMethod } from '../core/operation.ts';
 import type { Clock } from '../core/ports.ts';
 import type { Exchange } from './exchange.ts';
-import { forward } from './forward.ts';
+import { forward, type ForwardPorts } from './forward.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 import type { Asking, ManifestAnswers } from './manifest-answers.ts';
 import { readQuestion, type Asker, type GetManifest, type ManifestQuestion } from './manifest-question.ts';
 
-export interface ManifestPorts {
+export interface ManifestPorts extends ForwardPorts {
   /** Absent: nothing is answered from memory. */
   readonly answers: ManifestAnswers | undefined;
   readonly clock: Clock;
-  readonly upstream: Upstream;
-  readonly idleMs: number;
 }
 
 /** Answers a read of a manifest: from memory where that is known to be what the upstream would say, else by forwarding. */
@@ -29,7 +27,7 @@ export async function serveManifest(
   const { answers } = ports;
   if (!answers || !(await answered(exchange, operation, asker, answers, ports))) {
     answers?.forwarded();
-    return forward(exchange, operation, ports.upstream, ports.idleMs);
+    return forward(exchange, operation, ports);
   }
 }
 

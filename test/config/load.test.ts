@@ -43,6 +43,7 @@ t.test('defaults', (t) => {
     },
     claims: { ttlSeconds: 120, putDeadlineSeconds: 25, journalFile: join(cwd, '.tagwarden/claims.journal') },
     deletes: { walkSeconds: 20, tagLimit: 100_000 },
+    uploads: { sealKeyFile: join(cwd, '.tagwarden/uploads.key') },
     passthrough: [],
     limits: {
       connections: 0,

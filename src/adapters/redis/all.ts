@@ -4,6 +4,7 @@ export { RedisLedger } from './ledger.ts';
 export { RedisManifests } from './manifests.ts';
 export { connectRedis } from './redis-store.ts';
 export { SharedRules } from './rules.ts';
+export { SharedSealKeys } from './seal-keys.ts';
 export { RedisTombstones } from './tombstones.ts';
 export { RedisBirths } from './births.ts';
 export { RedisUnlocks } from './unlocks.ts';
