@@ -1,3 +1,5 @@
+import type { ChildProcess } from 'node:child_process';
+
 export interface LocalRegistry {
   readonly url: string;
   /** How it ended. */
@@ -13,4 +15,13 @@ export function startDistribution(
     readonly auth?: object | undefined;
     readonly tls?: object | undefined;
   },
+): Promise<LocalRegistry>;
+
+export function spawnRegistry(command: readonly string[], env: NodeJS.ProcessEnv): ChildProcess;
+
+export function untilServing(
+  child: ChildProcess,
+  program: string,
+  addressIn: (line: string) => string | undefined,
+  onLine: (line: string) => void,
 ): Promise<LocalRegistry>;

@@ -25,6 +25,11 @@ function isDistribution(program) {
  */
 export async function startDistribution(program, directory, { onLine = () => {}, auth, tls } = {}) {
   const child = spawnDistribution(program, directory, { auth, tls });
+  return untilServing(child, program, (line) => /msg="listening on ([^",]+)/.exec(line)?.[1], onLine);
+}
+
+/** Waits until a registry serves that was started; `addressIn` finds its address in a line of its log. */
+export async function untilServing(child, program, addressIn, onLine) {
   const ended = new Promise((resolve) => {
     child
       .on('exit', (code, signal) => resolve(`exit code ${code ?? signal}`))
@@ -34,8 +39,8 @@ export async function startDistribution(program, directory, { onLine = () => {},
   const address = new Promise((resolve) => {
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => {
-        const listening = /msg="listening on ([^",]+)/.exec(line);
-        if (listening) resolve(listening[1]);
+        const listening = addressIn(line);
+        if (listening) resolve(listening);
         lastLines.push(line);
         if (lastLines.length > 10) lastLines.shift();
         onLine(line);
@@ -66,12 +71,18 @@ function spawnDistribution(program, directory, { auth, tls }) {
   writeFileSync(file, JSON.stringify(config));
   // Its settings can be overridden by variables of these names.
   const environment = Object.entries(programEnvironment).filter(([name]) => !/^(REGISTRY|OTEL)_/.test(name));
-  const command = [program, 'serve', file];
+  return spawnRegistry([program, 'serve', file], {
+    ...Object.fromEntries(environment),
+    OTEL_TRACES_EXPORTER: 'none',
+  });
+}
+
+export function spawnRegistry(command, env) {
   // Where there is setpriv, the kernel ends the registry even if this process is killed.
   const setpriv = findProgram('setpriv');
-  if (setpriv) command.unshift(setpriv, '--pdeathsig', 'TERM');
-  return spawn(command[0], command.slice(1), {
-    env: { ...Object.fromEntries(environment), OTEL_TRACES_EXPORTER: 'none' },
+  const [program, ...args] = setpriv ? [setpriv, '--pdeathsig', 'TERM', ...command] : command;
+  return spawn(program, args, {
+    env,
     stdio: ['ignore', 'pipe', 'pipe'],
     // A Ctrl-C is for this process, which then ends the registry in its turn.
     detached: true,

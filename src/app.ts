@@ -56,7 +56,7 @@ async function serve(config: Config, given: Given, log: Logger, ending: Ending):
   const { clock = steadyClock } = given;
   const putDeadlineMs = config.claims.putDeadlineSeconds * 1000;
   const idleMs = config.upstream.idleTimeoutSeconds * 1000;
-  const { url: origin, credentials } = config.upstream;
+  const { url: origin } = config.upstream;
   const { walkSeconds, tagLimit } = config.deletes;
 
   const audit = startAudit(config.log, log, ending);
@@ -73,7 +73,9 @@ async function serve(config: Config, given: Given, log: Logger, ending: Ending):
   ending.add(() => {
     auth.close();
   });
-  const own = auth.own ?? (credentials && ownAccount(credentials));
+  const account = auth.own ? undefined : await ownAccount(config.upstream, { upstream, clock, log });
+  ending.add(() => account?.close());
+  const own = auth.own ?? account;
   const { facts, needs } = wireFacts({ ...store, upstream, own, clock, log, tagLimit });
 
   const { changes, answers } = await wireAnswers(config.cache, { clock, ...store });

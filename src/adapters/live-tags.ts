@@ -1,9 +1,16 @@
 import { CredentialsRefused, type Clock } from '../core/ports.ts';
 import type { Repository, Tag } from '../core/reference.ts';
 import type { TagFact } from '../core/verdict.ts';
-import { PatientReader, type OwnAuthorization, type Reading, type Unknown } from './patient-reader.ts';
+import {
+  PatientReader,
+  renewed,
+  type OwnAuthorization,
+  type Reading,
+  type Unknown,
+} from './patient-reader.ts';
 import { RepositoryReads, type TagList } from './repository-reads.ts';
 import { UpstreamTagFacts } from './tag-facts.ts';
+import { NoToken } from './token/token-realm.ts';
 import type { Upstream } from './upstream.ts';
 
 const withinMs = 10_000;
@@ -22,7 +29,10 @@ export class UpstreamLiveTags {
   readonly #facts: UpstreamTagFacts;
 
   constructor({ upstream, clock, own }: Sources) {
-    const reader = new PatientReader(upstream, clock, own, { attemptMs: withinMs, readMs: withinMs });
+    const reader = new PatientReader(upstream, clock, own && renewed(own), {
+      attemptMs: withinMs,
+      readMs: withinMs,
+    });
     this.#own = own;
     this.#reads = new RepositoryReads(reader);
     this.#facts = new UpstreamTagFacts(reader);
@@ -40,10 +50,11 @@ export class UpstreamLiveTags {
     repository: Repository,
     read: (reading: Reading) => Promise<Fact>,
   ): Promise<Fact | Unknown> {
-    const asCaller = this.#own ? ['Authorization', await this.#own.of(repository)] : [];
     try {
+      const asCaller = this.#own ? ['Authorization', await this.#own.of(repository)] : [];
       return await read({ repository, asCaller, withinMs });
     } catch (error) {
+      if (error instanceof NoToken) return { state: 'unknown', reason: error.message };
       if (!(error instanceof CredentialsRefused)) throw error;
       return { state: 'unknown', reason: "the upstream refuses Tagwarden's own credentials" };
     }

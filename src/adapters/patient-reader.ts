@@ -1,7 +1,9 @@
-import { headerValues, mapHeaders, type HeaderList } from '../core/header-list.ts';
+import { parseChallenges } from '../core/challenge.ts';
+import { headerValues, mapHeaders, soleHeader, type HeaderList } from '../core/header-list.ts';
 import { printOperation, type ReadOperation } from '../core/operation.ts';
 import { CredentialsRefused, type Clock } from '../core/ports.ts';
 import type { Repository } from '../core/reference.ts';
+import { NoToken } from './token/token-realm.ts';
 import type { Upstream, UpstreamAnswer } from './upstream.ts';
 
 const firstRetryMs = 200;
@@ -11,9 +13,18 @@ const provenAbsent = new Set(['MANIFEST_UNKNOWN', 'NAME_UNKNOWN']);
 
 /** Tagwarden's own `Authorization`, for callers who may push or delete but not pull. */
 export interface OwnAuthorization {
-  of(repository: Repository): Promise<string>;
+  /**
+   * @param refused what the registry has just answered 401 to: the same is not given again where there is another
+   * @throws Error where there is none
+   */
+  of(repository: Repository, refused?: string): Promise<string>;
   /** Whether it is used too where the caller's is refused with 401: we verified the caller's, and so another would not help. */
   readonly after401: boolean;
+}
+
+/** For where it is ourselves who ask at first: a 401 is nobody else's to mend. */
+export function renewed(own: OwnAuthorization): OwnAuthorization {
+  return { of: (repository, refused) => own.of(repository, refused), after401: true };
 }
 
 export interface Reading {
@@ -67,39 +78,69 @@ export class PatientReader {
   ): Promise<Fact | Unknown> {
     const { attemptMs, readMs } = this.#patience;
     const endMs = this.#clock.nowMs() + Math.min(reading.withinMs, readMs);
-    let headers = reading.asCaller;
-    for (let retryMs = firstRetryMs; ; retryMs = Math.min(2 * retryMs, longestRetryMs)) {
+    let asker: Asker = { headers: reading.asCaller, turn: 0 };
+    let retryMs = firstRetryMs;
+    for (;;) {
       const leftMs = endMs - this.#clock.nowMs();
-      const fact = await this.#try(attempt, reading, headers, Math.min(attemptMs, leftMs));
-      if (fact === 'forbidden') {
-        if (headers !== reading.asCaller || !this.#own) {
-          return { state: 'unknown', reason: 'the registry does not let it be looked up' };
-        }
-        headers = withAuthorization(headers, await this.#own.of(reading.repository));
-      } else if (fact.state !== 'unknown' || endMs - this.#clock.nowMs() <= retryMs) {
-        return fact;
+      const fact = await this.#try(attempt, asker, Math.min(attemptMs, leftMs));
+      const next = isRefusal(fact) ? await this.#afterRefusal(fact, asker, reading) : fact;
+      if ('turn' in next) {
+        asker = next;
+        continue;
       }
+      if ('final' in next) return next.final;
+      if (next.state !== 'unknown' || endMs - this.#clock.nowMs() <= retryMs) return next;
       await this.#clock.sleep(retryMs);
+      retryMs = Math.min(2 * retryMs, longestRetryMs);
+    }
+  }
+
+  /**
+   * Who asks next: ourselves, and once more with something else than was refused.
+   * @throws CredentialsRefused where the client can do something about it
+   */
+  async #afterRefusal(
+    refusal: Refusal,
+    { headers, turn, relayed }: Asker,
+    { repository, asCaller }: Reading,
+  ): Promise<Asker | Unknown | { readonly final: Unknown }> {
+    const own = this.#own;
+    const is401 = refusal instanceof CredentialsRefused;
+    const isCallers = turn === 0 && !own?.after401;
+    if (is401 && isCallers && !(own && isInsufficient(refusal))) throw refusal;
+    // If nothing comes of it: with a token for more the client gets further.
+    const toRelay = is401 && isCallers ? refusal : relayed;
+    const isOver = turn === 2 || (turn === 1 && !is401);
+    if (isOver && toRelay) throw toRelay;
+    if (!own || isOver) return { final: notShown };
+    try {
+      const refused = is401 && !isCallers ? soleHeader(headers, 'authorization') : undefined;
+      const authorization = await own.of(repository, refused);
+      return {
+        headers: withAuthorization(asCaller, authorization),
+        turn: turn === 0 ? 1 : 2,
+        relayed: toRelay,
+      };
+    } catch (error) {
+      if (!(error instanceof NoToken)) throw error;
+      if (toRelay) throw toRelay;
+      const unknown = { state: 'unknown', reason: error.message } as const;
+      return error.refuses ? { final: unknown } : unknown;
     }
   }
 
   async #try<Fact>(
     attempt: (send: Send) => Promise<Fact>,
-    reading: Reading,
-    headers: HeaderList,
+    { headers }: Asker,
     withinMs: number,
-  ): Promise<Fact | Unknown | 'forbidden'> {
+  ): Promise<Fact | Unknown | Refusal> {
     const endMs = this.#clock.nowMs() + withinMs;
     try {
       return await attempt((operation, { accept = [], bodyLimitBytes: limit = bodyLimitBytes } = {}) =>
         this.#send(operation, [...headers, ...accept.flatMap((type) => ['Accept', type])], endMs, limit),
       );
     } catch (error) {
-      if (error instanceof Forbidden) return 'forbidden';
-      if (error instanceof CredentialsRefused && headers === reading.asCaller) {
-        if (this.#own?.after401) return 'forbidden';
-        throw error;
-      }
+      if (isRefusal(error)) return error;
       return { state: 'unknown', reason: 'the upstream did not answer' };
     }
   }
@@ -121,6 +162,30 @@ export class PatientReader {
 }
 
 class Forbidden extends Error {}
+
+type Refusal = Forbidden | CredentialsRefused;
+
+function isRefusal(answer: unknown): answer is Refusal {
+  return answer instanceof Forbidden || answer instanceof CredentialsRefused;
+}
+
+const notShown: Unknown = { state: 'unknown', reason: 'the registry does not let it be looked up' };
+
+/** With what the registry is asked. */
+interface Asker {
+  readonly headers: HeaderList;
+  /** The caller; ourselves; ourselves with something new. */
+  readonly turn: 0 | 1 | 2;
+  /** What the caller was told, where we asked in the caller's place. */
+  readonly relayed?: CredentialsRefused | undefined;
+}
+
+/** The token is good, but not for reading (RFC 6750, section 3.1): the registry's form of 403. */
+function isInsufficient({ challenges }: CredentialsRefused): boolean {
+  return parseChallenges(challenges).some(
+    ({ scheme, parameters }) => scheme === 'bearer' && parameters.get('error') === 'insufficient_scope',
+  );
+}
 
 function withAuthorization(headers: HeaderList, authorization: string): HeaderList {
   const others = mapHeaders(headers, (name, value) => (name === 'authorization' ? undefined : value));

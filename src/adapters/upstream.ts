@@ -34,7 +34,7 @@ export interface UpstreamOptions {
   /** Scheme, host and port. */
   readonly origin: string;
   /** Of an https origin. */
-  readonly tls?: UpstreamTls | undefined;
+  readonly tls?: Pick<UpstreamTls, 'serverName' | 'connector'> | undefined;
   /** At the same time, at most; absent: as many as are asked for. */
   readonly connections?: number;
 }

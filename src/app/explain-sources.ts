@@ -21,7 +21,7 @@ export async function explainSources(
   config: Config,
   upstream: Upstream,
 ): Promise<Sources | { readonly reason: string }> {
-  const credentials = await scanCredentials(config).catch((error: unknown) => ({
+  const credentials = await scanCredentials(config, upstream).catch((error: unknown) => ({
     error: error instanceof Error ? error.message : String(error),
   }));
   if ('error' in credentials) return { reason: credentials.error };

@@ -1,10 +1,15 @@
-import type { OwnAuthorization } from '../adapters/patient-reader.ts';
-import type { UpstreamCredentials } from '../config/config.ts';
+import type { BaseLogger } from 'pino';
+import type { UpstreamAccount } from '../adapters/upstream-account.ts';
+import type { Upstream } from '../adapters/upstream.ts';
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../core/ports.ts';
 
-export function ownAccount(credentials: UpstreamCredentials): OwnAuthorization {
-  return { of: () => Promise.resolve(basicAuthorization(credentials)), after401: false };
-}
-
-export function basicAuthorization({ username, password }: UpstreamCredentials): string {
-  return `Basic ${Buffer.from(`${username}:${password.reveal()}`).toString('base64')}`;
+/** Of `upstream.username`, for look-ups; undefined where there is none. */
+export async function ownAccount(
+  { credentials, tls: { ca } }: Config['upstream'],
+  around: { readonly upstream: Upstream; readonly clock: Clock; readonly log?: BaseLogger },
+): Promise<UpstreamAccount | undefined> {
+  if (!credentials) return undefined;
+  const { UpstreamAccount: Account } = await import('../adapters/upstream-account.ts');
+  return new Account({ credentials, ca, ...around });
 }

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
-import { wallClock } from '../adapters/clock.ts';
-import type { OwnAuthorization } from '../adapters/patient-reader.ts';
+import { steadyClock, wallClock } from '../adapters/clock.ts';
+import { renewed, type OwnAuthorization } from '../adapters/patient-reader.ts';
+import type { Upstream } from '../adapters/upstream.ts';
 import type { AuthConfig } from '../config/auth.ts';
 import type { Config } from '../config/config.ts';
 import type { HeaderList } from '../core/header-list.ts';
 import type { Repository } from '../core/reference.ts';
-import { basicAuthorization } from './own-account.ts';
+import { ownAccount } from './own-account.ts';
 
 /** With what a scan asks the upstream. */
 export interface ScanCredentials {
@@ -13,17 +14,26 @@ export interface ScanCredentials {
   of(repository: Repository): Promise<HeaderList>;
   /** For when what `of` gave has expired. */
   readonly own: OwnAuthorization | undefined;
+  close(): Promise<void>;
 }
 
 /** As `serve` has them. */
-export async function scanCredentials({
-  auth,
-  upstream: { credentials },
-}: Config): Promise<ScanCredentials | { readonly error: string }> {
-  if (auth.mode === 'builtin') return ownTokens(auth);
-  const headers = credentials ? ['Authorization', basicAuthorization(credentials)] : [];
-  const always = (): Promise<HeaderList> => Promise.resolve(headers);
-  return { catalog: always, of: always, own: undefined };
+export async function scanCredentials(
+  config: Config,
+  upstream: Upstream,
+): Promise<ScanCredentials | { readonly error: string }> {
+  if (config.auth.mode === 'builtin') return ownTokens(config.auth);
+  const account = await ownAccount(config.upstream, { upstream, clock: steadyClock });
+  if (!account) {
+    const nothing = (): Promise<HeaderList> => Promise.resolve([]);
+    return { catalog: nothing, of: nothing, own: undefined, close: () => Promise.resolve() };
+  }
+  return {
+    catalog: async () => ['Authorization', await account.catalog()],
+    of: async (repository) => ['Authorization', await account.of(repository)],
+    own: renewed(account),
+    close: () => account.close(),
+  };
 }
 
 /** The registry takes our own tokens. */
@@ -55,5 +65,6 @@ async function ownTokens({
     },
     of: async (repository) => ['Authorization', await own.of(repository)],
     own,
+    close: () => Promise.resolve(),
   };
 }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readCatalog, whyAway } from '../adapters/catalog.ts';
+import { readCatalog, whyAway, type CatalogFact } from '../adapters/catalog.ts';
 import { steadyClock } from '../adapters/clock.ts';
 import { PatientReader } from '../adapters/patient-reader.ts';
 import { walkRepository } from '../adapters/repository-walk.ts';
+import { NoToken } from '../adapters/token/token-realm.ts';
 import type { Upstream } from '../adapters/upstream.ts';
 import type { Config } from '../config/config.ts';
 import { loadConfig, type Surroundings } from '../config/load.ts';
@@ -51,18 +52,21 @@ export async function scan(around: ScanSurroundings): Promise<number> {
   if ('errors' in loaded) return fail(around, errors, 1);
   const { config } = loaded;
   const rules = filedRules(config);
-  const credentials = await scanCredentials(config).catch((error: unknown) => ({
+  const opened = await openUpstream(config.upstream, { connections }).catch(
+    (error: unknown) => error as Error,
+  );
+  if (opened instanceof Error) return fail(around, [...errors, opened.message], 1);
+  const { upstream } = opened;
+  const credentials = await scanCredentials(config, upstream).catch((error: unknown) => ({
     error: error instanceof Error ? error.message : String(error),
   }));
   if ('error' in credentials) errors.push(credentials.error);
   if ('errors' in rules) errors.push(...rules.errors);
-  if (errors.length > 0 || 'errors' in rules || 'error' in credentials) return fail(around, errors, 1);
+  if (errors.length > 0 || 'errors' in rules || 'error' in credentials) {
+    await opened.close();
+    return fail(around, errors, 1);
+  }
 
-  const opened = await openUpstream(config.upstream, { connections }).catch(
-    (error: unknown) => error as Error,
-  );
-  if (opened instanceof Error) return fail(around, [opened.message], 1);
-  const { upstream } = opened;
   const close = (): void => void opened.close();
   around.signal.addEventListener('abort', close);
   // Unlike the server's, it keeps the process alive while it sleeps.
@@ -72,20 +76,29 @@ export async function scan(around: ScanSurroundings): Promise<number> {
     return around.signal.aborted ? 130 : exitCode;
   } finally {
     around.signal.removeEventListener('abort', close);
-    await opened.close();
+    await Promise.all([credentials.close(), opened.close()]);
   }
 }
 
 async function scanUpstream(scan: Scan): Promise<number> {
-  const { config, upstream, credentials, told } = scan;
+  const { config, upstream, told } = scan;
   const { url } = config.upstream;
   const away = await whyAway(upstream);
   if (away !== undefined) return fail(scan, [`upstream.url: ${url} does not answer (${away})`], 2);
   if (told.repositories.length > 0) return scanRepositories(scan, told.repositories);
-  const catalog = await readCatalog(upstream, await credentials.catalog());
+  const catalog = await catalogOf(scan);
   if (catalog.state === 'known') return scanRepositories(scan, catalog.repositories);
   const mend = 'name repositories: tagwarden scan … flightjs/flight flightjs/tower';
   return fail(scan, [`${url} does not list its repositories (${catalog.reason}); ${mend}`], 2);
+}
+
+async function catalogOf({ upstream, credentials }: Scan): Promise<CatalogFact> {
+  try {
+    return await readCatalog(upstream, await credentials.catalog());
+  } catch (error) {
+    if (error instanceof NoToken) return { state: 'refused', reason: error.message };
+    throw error;
+  }
 }
 
 async function scanRepositories(scan: Scan, repositories: readonly Repository[]): Promise<number> {

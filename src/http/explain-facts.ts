@@ -1,3 +1,4 @@
+import { NoToken } from '../adapters/token/token-realm.ts';
 import { noManifest } from '../core/claim.ts';
 import { decide, tagsToLookUp } from '../core/decision.ts';
 import { dependsOnNeed, growingTags, type Explainable } from '../core/explain.ts';
@@ -191,6 +192,6 @@ function unknown(reason: string): { readonly state: 'unknown'; readonly reason: 
 
 /** @throws what is no matter of credentials */
 function refusal(error: unknown): ReturnType<typeof unknown> {
-  if (error instanceof CredentialsRefused) return unknown(error.message);
+  if (error instanceof CredentialsRefused || error instanceof NoToken) return unknown(error.message);
   throw error;
 }
