@@ -72,6 +72,37 @@ t.test('what is an upload of the repository, wherever it is', (t) => {
     '/manifests-of/uploads/x',
   ];
   for (const target of good) t.equal(whyNoUpload(repository, target, ['/ui']), undefined, target);
+  const bad: [target: string, why: string][] = [
+    ['/v2/app/blobs/upload/x', 'names another repository'],
+    ['/v2/team/app/blobs', 'names another repository'],
+    ['/v2/team/app', 'names another repository'],
+    ['/v2/_catalog', 'names another repository'],
+    ['/v2/team/app/tags/list', 'names another repository'],
+    ['/v2/team%2fapp/blobs/upload/x', 'names another repository'],
+    ['/V2/team/app/Manifests/v1', 'names a manifest, a blob or a tag'],
+    ['/team/app/manifests;x=1/v1;y', 'names a manifest, a blob or a tag'],
+    ['/x/manifests/v1/', 'names a manifest, a blob or a tag'],
+    ['/x/tags/reference/v1', 'names a manifest, a blob or a tag'],
+    ['/ui/x', 'names something else than an upload'],
+    ['/Ui', 'names something else than an upload'],
+    ['/%75i/x', 'names something else than an upload'],
+    ['/API/v2.0/projects', 'names something else than an upload'],
+    ['/jwt/auth', 'names something else than an upload'],
+    ['/files//x', 'can be read in several ways'],
+    ['/files/..;/x', 'can be read in several ways'],
+    ['/files/%2e%2e/x', 'can be read in several ways'],
+    ['/files/a%2f/x', 'can be read in several ways'],
+    ['/files/a%3fx', 'can be read in several ways'],
+    ['/files/%00', 'can be read in several ways'],
+    ['/files/%zz', 'can be read in several ways'],
+    ['/files/x?y#z', 'does not fit into a request line'],
+    ['/files/\\x', 'does not fit into a request line'],
+    ['/files/é', 'does not fit into a request line'],
+    ['files', 'does not fit into a request line'],
+    [`/${'x'.repeat(8192)}`, 'is too long'],
+  ];
+  for (const [target, why] of bad)
+    t.equal(whyNoUpload(repository, target, ['/uI']), why, target.slice(0, 60));
   const named: [Repository, string, boolean][] = [
     ['blobs/uploads', '/v2/blobs/uploads/blobs/upload/x', true],
     ['a/blobs', '/v2/a/blobs/blobs/upload/x', true],
@@ -106,6 +137,18 @@ t.test('what was sealed is sent as it was written, and what is added stands behi
         equal(printOperation(added).target, withQuery(target, [['digest', 'a:b']]));
     }),
   );
+  t.end();
+});
+
+t.test('who has the key still names nothing but uploads', (t) => {
+  const seals = memorySeals();
+  for (const target of ['/v2/prod/app/manifests/latest', '/v2/prod/app/blobs/upload/x']) {
+    const raw = `/v2/${repository}/blobs/uploads/${sealSession(seals, repository, target)}`;
+    t.throws(() => parseOperation('PUT', parseTarget(raw), seals), {
+      code: 'BLOB_UPLOAD_UNKNOWN',
+      status: 404,
+    });
+  }
   t.end();
 });
 
