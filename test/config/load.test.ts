@@ -7,6 +7,7 @@ t.test('defaults', (t) => {
   const { cwd, ...config } = configOf(t, {});
   t.strictSame(config, {
     listen: { host: '127.0.0.1', port: 8080 },
+    cache: { sizeMib: 64, revalidateSeconds: 60 },
     tls: undefined,
     publicUrl: undefined,
     trustedProxies: [],
