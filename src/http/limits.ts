@@ -29,6 +29,7 @@ export interface LimitsOptions {
   readonly onReached: (limit: LimitName, who: string) => void;
 }
 
+const slowDown = 'too many requests; slow down';
 const uploadRetrySeconds = 5;
 const tellAgainMs = 60_000;
 const toldOf = 1_000;
@@ -63,7 +64,7 @@ export class Limits {
     const { clock } = this.#options;
     const waitMs = this.#requests?.take(key, clock.nowMs()) ?? 0;
     if (waitMs > 0)
-      throw this.#reached('limits.requests_per_second', key, 'slow down', Math.ceil(waitMs / 1000));
+      throw this.#reached('limits.requests_per_second', key, slowDown, Math.ceil(waitMs / 1000));
   }
 
   giveBackRequest(key: string): void {

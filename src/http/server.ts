@@ -56,6 +56,8 @@ const options = {
   maxHeaderSize: 32 * 1024,
   insecureHTTPParser: false,
 };
+/** No client sends a hundred; 32 KiB hold thousands, for Node counts names and values alone. */
+const mostHeaderFields = 1_000;
 const longestCheckMs = 30_000;
 
 /** The main listener. Without an `upgrade` listener Node serves `Upgrade: h2c` requests as if they had not asked. */
@@ -85,8 +87,8 @@ function listener({ tls, headerTimeoutMs, keepAliveMs }: Keeping): Server | TlsS
   const server = tls
     ? createTlsServer({ ...timed, ...tls, handshakeTimeout: headerTimeoutMs })
     : createServer(timed);
-  // Beyond 2,000 Node would drop them without a word, and we would judge what others read differently; 32 KiB bound them.
-  server.maxHeadersCount = 0;
+  // Node drops what is beyond without a word, and others would not: one more is what we refuse.
+  server.maxHeadersCount = mostHeaderFields + 1;
   return server;
 }
 
@@ -125,6 +127,7 @@ async function serve(
     const addressed = addressOf(req, route.addressing);
     client = addressed.client;
     quota = route.limits.admit(client);
+    refuseFlood(req, res);
     const target = checked(req);
     const headers = req.rawHeaders;
     const exchange: Exchange = { req, res, headers, target, addressed, quota, awaitsContinue, trail };
@@ -144,6 +147,14 @@ async function serve(
   }
   quota?.end();
   route.observe({ req, res }, { trail, error, client, durationMs: performance.now() - startedAt });
+}
+
+/** @throws RegistryError before anything goes by them */
+function refuseFlood({ rawHeaders }: IncomingMessage, res: ServerResponse): void {
+  if (rawHeaders.length <= 2 * mostHeaderFields) return;
+  // What frames its body may be among those that were dropped.
+  res.shouldKeepAlive = false;
+  throw new RegistryError('UNSUPPORTED', { status: 431, message: 'too many header fields' });
 }
 
 /** Only one value makes sense of these, and servers differ in which of two they take. */

@@ -218,6 +218,25 @@ t.test('sessions of one process are good in another that has the same ticket key
   }
 });
 
+t.test('who does not come to an end with TLS is cut', async (t) => {
+  const { port, ca } = await startSecured(t, { flags: ['--limits-header-timeout-seconds', '1'] });
+  const hello = Buffer.from('16030102000100', 'hex');
+  const cutAfter = async (piece: Buffer | undefined): Promise<number> => {
+    const socket = connectTcp({ port, host: '127.0.0.1' });
+    const beganMs = performance.now();
+    // A client that says hello, a byte at a time.
+    const timer = setInterval(() => piece && socket.write(piece.subarray(0, 1)), 200);
+    if (piece) socket.write(piece);
+    await once(socket.on('error', () => undefined).resume(), 'close');
+    clearInterval(timer);
+    return performance.now() - beganMs;
+  };
+  const [silent, slow] = await Promise.all([cutAfter(undefined), cutAfter(hello)]);
+  t.ok(silent > 900 && silent < 4_000, `silent: ${silent} ms`);
+  t.ok(slow > 900 && slow < 4_000, `slow: ${slow} ms`);
+  t.equal((await askTls({ port, ca })).status, 200);
+});
+
 t.test('operators are served the same where they want it', async (t) => {
   const { authority, files, ca, tagwarden } = await startSecured(t, { flags: ['--admin-tls', 'true'] });
   const port = Number(tagwarden.app.adminAddress.split(':')[1]);
