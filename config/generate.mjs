@@ -1,8 +1,9 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, installDependencies, root, runScript } from './project.mjs';
 
-// npm run generate   writes anew what is made from src/config/schema.ts: config/reference.yaml and the JSON Schemas
+// npm run generate   writes anew what is made from other files: of src/config/schema.ts config/reference.yaml and the JSON
+//                    Schemas, that of the values of the Helm chart too
 await runScript(async () => {
   installDependencies();
   build();
@@ -14,4 +15,10 @@ await runScript(async () => {
     'rules.schema.json': printSchema(rulesSchema()),
   };
   for (const [name, text] of Object.entries(made)) writeFileSync(join(root, 'config', name), text);
+
+  const { chartSchema } = await import('./chart-schema.mjs');
+  const chart = join(root, 'deploy/helm/tagwarden');
+  const values = readFileSync(join(chart, 'values.yaml'), 'utf8');
+  const schemas = { configSchema: configSchema(), rulesSchema: rulesSchema() };
+  writeFileSync(join(chart, 'values.schema.json'), printSchema(chartSchema(values, schemas)));
 });

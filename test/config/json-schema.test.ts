@@ -4,6 +4,7 @@ import Ajv from 'ajv';
 import fc from 'fast-check';
 import t from 'tap';
 import { parse, stringify } from 'yaml';
+import { chartSchema } from '../../config/chart-schema.mjs';
 import { readConfigFile } from '../../src/config/config-file.ts';
 import { configSchema, printSchema, rulesSchema } from '../../src/config/json-schema.ts';
 import { parseManagedRules } from '../../src/config/managed-rules.ts';
@@ -18,6 +19,14 @@ const isRules = ajv.compile(rulesSchema());
 t.test('config/*.schema.json are what the schema says', (t) => {
   t.equal(read('config/tagwarden.schema.json'), printSchema(configSchema()));
   t.equal(read('config/rules.schema.json'), printSchema(rulesSchema()));
+  t.end();
+});
+
+t.test('the values of the Helm chart have the schema that npm run generate writes', (t) => {
+  const chart = 'deploy/helm/tagwarden';
+  const values = read(`${chart}/values.yaml`);
+  const schema = chartSchema(values, { configSchema: configSchema(), rulesSchema: rulesSchema() });
+  t.equal(read(`${chart}/values.schema.json`), printSchema(schema));
   t.end();
 });
 
@@ -51,7 +60,8 @@ function examples(): readonly (readonly [name: string, text: string])[] {
       .filter((name) => name.endsWith('.yaml'))
       .map((name) => [`${directory}/${name}`, read(`${directory}/${name}`)] as const),
   );
-  const documents = ['README.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)];
+  const pages = readdirSync(join(root, 'docs'), { encoding: 'utf8' }).filter((name) => name.endsWith('.md'));
+  const documents = ['README.md', ...pages.map((name) => `docs/${name}`)];
   const blocks = documents.flatMap((name) =>
     [...read(name).matchAll(/^```ya?ml\n([^]*?)^```/gm)].map(
       ([, text = ''], index) => [`${name}, block ${index + 1}`, text] as const,
@@ -73,7 +83,9 @@ t.test('all examples are good', (t) => {
     const isOfConfig = Object.keys(document).some((key) => key in (configSchema().properties as object));
     // The registry's own configuration has `auth.token` too.
     const isOfRegistry = (document as { auth?: { token?: unknown } }).auth?.token !== undefined;
-    if ((!isOfRules && !isOfConfig) || isOfRegistry) continue;
+    // Its values have a `config` and `rules` too; Helm's engine reads them (test/matrix/chart.matrix.ts).
+    const isOfChart = 'image' in document;
+    if ((!isOfRules && !isOfConfig) || isOfRegistry || isOfChart) continue;
     count += 1;
     const validate = isOfRules ? isRules : isConfig;
     t.ok(validate(document), `${name} ${JSON.stringify(validate.errors)}`);
