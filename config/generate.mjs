@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { build, installDependencies, root, runScript } from './project.mjs';
 
 // npm run generate   writes anew what is made from other files: of src/config/schema.ts config/reference.yaml and the JSON
-//                    Schemas, that of the values of the Helm chart too
+//                    Schemas, that of the values of the Helm chart too; of docs/diagrams/*.dot the pictures
 await runScript(async () => {
   installDependencies();
   build();
@@ -21,4 +21,7 @@ await runScript(async () => {
   const values = readFileSync(join(chart, 'values.yaml'), 'utf8');
   const schemas = { configSchema: configSchema(), rulesSchema: rulesSchema() };
   writeFileSync(join(chart, 'values.schema.json'), printSchema(chartSchema(values, schemas)));
+
+  const { diagrams, drawDiagrams } = await import('./diagrams.mjs');
+  for (const [name, svg] of Object.entries(await drawDiagrams())) writeFileSync(join(diagrams, name), svg);
 });

@@ -1,0 +1,2 @@
+export const diagrams: string;
+export function drawDiagrams(): Promise<Readonly<Record<string, string>>>;
