@@ -35,7 +35,9 @@ const packagesOf = {
   'docker-compose': ['docker-compose'],
   spin: ['spin'],
   gcc: [['gcc', 'libc6-dev']],
-  wrk: ['wrk'],
+  mmdebstrap: ['mmdebstrap'],
+  unshare: ['util-linux'],
+  tar: ['tar'],
 };
 
 /** Makes sure that these programs can be found (config/programs.mjs), or says which are missing. */
