@@ -25,11 +25,11 @@ function isDistribution(program) {
  */
 export async function startDistribution(program, directory, { onLine = () => {}, auth, tls } = {}) {
   const child = spawnDistribution(program, directory, { auth, tls });
-  return untilServing(child, program, (line) => /msg="listening on ([^",]+)/.exec(line)?.[1], onLine);
+  return untilServing(child, program, (line) => /msg="listening on ([^",]+)/.exec(line)?.[1], onLine, { tls });
 }
 
 /** Waits until a registry serves that was started; `addressIn` finds its address in a line of its log. */
-export async function untilServing(child, program, addressIn, onLine) {
+export async function untilServing(child, program, addressIn, onLine, { tls } = {}) {
   const ended = new Promise((resolve) => {
     child
       .on('exit', (code, signal) => resolve(`exit code ${code ?? signal}`))

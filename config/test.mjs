@@ -18,10 +18,14 @@ const containerPrograms = ['ip', 'busybox', 'docker-compose'];
 // npm test                  everything but the matrix
 // npm test -- test/core     only these files or folders
 // npm test -- --matrix      the matrix of registries and clients that are built from Go modules
+// npm run test:workers      what clients see, before a Tagwarden of two workers; `-- --quick`: the telling part of it
 await runScript(async (args) => {
   const selected = args.filter((arg) => !arg.startsWith('-'));
-  const options = args.filter((arg) => arg.startsWith('-') && arg !== '--matrix');
+  const options = args.filter(
+    (arg) => arg.startsWith('-') && !['--matrix', '--workers', '--quick'].includes(arg),
+  );
   installDependencies();
+  if (args.includes('--workers')) return testWorkers(options, selected, args.includes('--quick'));
   if (selected.length > 0) return runTap([...options, '--disable-coverage', ...selected.flatMap(testsIn)]);
   const isMatrix = args.includes('--matrix');
   // It takes as long as all that comes before the tests, and needs none of it.
@@ -51,6 +55,35 @@ function testMatrix(options) {
   for (const name of missing)
     console.error(`The Go module proxy does not have ${name}: its tests will be skipped.`);
   return runTap([...options, '--disable-coverage', ...testsIn('test/matrix')]);
+}
+
+/** Tests that reach into the process that serves, or start it otherwise. */
+const ofOneProcess = {
+  'test/http/token-keys-away.test.ts': 'it moves the clock of the process that serves',
+  'test/http/memory.test.ts': 'it measures that process, and starts it itself',
+};
+
+/** The races, what may not be known twice, and what must be known to all of them at once. */
+const tellingSuites = [
+  'race',
+  'bypass',
+  'delete-races',
+  'delete-rules',
+  'rules-while-reading',
+  'tombstones',
+  'warn',
+  'token-logins',
+  'api/unlocks',
+].map((name) => `test/http/${name}.test.ts`);
+
+/** The same tests, of which each Tagwarden is one of two workers (test/fixtures/tagwarden.ts). */
+function testWorkers(options, selected, isQuick) {
+  ensurePrograms(...programs);
+  build(['--noCheck']);
+  process.env.TEST_WORKERS ??= '2';
+  const all = ['test/http', 'test/e2e'].flatMap(testsIn).filter((file) => !(file in ofOneProcess));
+  const files = selected.length > 0 ? selected.flatMap(testsIn) : isQuick ? tellingSuites : all;
+  return runTap([...options, '--disable-coverage', '--timeout=900', ...files]);
 }
 
 function testsIn(path) {

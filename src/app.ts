@@ -1,30 +1,33 @@
 import type { Logger } from 'pino';
 import { openAudit, type AuditFile } from './adapters/audit-file.ts';
-import { steadyClock, wallClock } from './adapters/clock.ts';
+import { steadyClock } from './adapters/clock.ts';
 import { SwitchFile } from './adapters/switch-file.ts';
 import type { RulesChange } from './adapters/rules-in-force.ts';
 import type { ImmutabilitySwitch } from './adapters/immutability-switch.ts';
-import { wireAnswers } from './app/answers.ts';
+import { waitedOutMs } from './adapters/workers/lease.ts';
+import type { OneStore } from './adapters/workers/remote-store.ts';
+import type { ServingReport } from './adapters/workers/worker-port.ts';
+import type { Address } from './config/addresses.ts';
 import { wireApi } from './app/api.ts';
-import { wireAuth, type Auth } from './app/auth.ts';
+import type { SharedAuth } from './app/auth.ts';
+import type { Door } from './app/door.ts';
 import { Ending } from './app/ending.ts';
-import { wireFacts } from './app/facts.ts';
-import { keepingOf, wireLimits } from './app/limits.ts';
-import { listenAt, type Addresses } from './app/listening.ts';
-import { ownAccount } from './app/own-account.ts';
-import { openStore, type Store } from './app/store.ts';
-import { openServerTls } from './app/tls.ts';
-import { openUpstream } from './app/upstream.ts';
+import { closeServer, listen } from './app/listening.ts';
+import { wireServing, type Serving } from './app/serving.ts';
+import { connectKept, lifetimesOf, openStore, ownBesides, type Store } from './app/store.ts';
 import type { Config } from './config/config.ts';
-import type { Clock } from './core/ports.ts';
+import type { ManagedRules } from './core/managed-rules.ts';
+import { noNotices, type Notices } from './core/notices.ts';
+import type { Clock, RuleSource } from './core/ports.ts';
 import { adminServer, type Readiness } from './http/admin.ts';
-import { trustedProxies, type Addressing } from './http/forwarded.ts';
-import { lookUpMs } from './http/look-up.ts';
-import { observer } from './http/log.ts';
-import { passthrough } from './http/passthrough.ts';
-import { registryServer } from './http/server.ts';
 
-export interface App extends Addresses {
+/** How long running requests may go on once the end has been asked for. */
+const closeMs = 10_000;
+
+export interface App {
+  /** As `127.0.0.1:8080`. */
+  readonly address: string;
+  readonly adminAddress: string;
   /** After a rotation: opens the files anew that are written to, and reads certificates and keys. */
   reopen(): void;
   close(): Promise<void>;
@@ -33,7 +36,7 @@ export interface App extends Addresses {
 /** What a process is given by the one that started it. */
 export interface Given {
   /** 48 bytes that seal TLS session tickets: processes of one machine that have the same resume each other's sessions. */
-  readonly ticketKeys?: Buffer;
+  readonly ticketKeys?: Buffer | undefined;
   /** Absent: the process's own, which runs steadily. */
   readonly clock?: Clock;
 }
@@ -53,66 +56,87 @@ export async function startApp(config: Config, log: Logger, given: Given = {}): 
 }
 
 async function serve(config: Config, given: Given, log: Logger, ending: Ending): Promise<Omit<App, 'close'>> {
-  const { clock = steadyClock } = given;
-  const putDeadlineMs = config.claims.putDeadlineSeconds * 1000;
-  const idleMs = config.upstream.idleTimeoutSeconds * 1000;
-  const { url: origin } = config.upstream;
-  const { walkSeconds, tagLimit } = config.deletes;
+  const { clock = steadyClock, ticketKeys } = given;
+  const isAlone = config.workers === 1;
 
   const audit = startAudit(config.log, log, ending);
-  const around = { clock, log, ending, onRules: audit && auditOfRules(audit) };
-  const lifetimes = { leaseMs: lookUpMs, ttlMs: config.claims.ttlSeconds * 1000 };
-  const store = await openStore(config, lifetimes, around);
-  const { rules, claims, tombstones, births, unlocks } = store;
-  watchSwitch(config, rules, log, ending);
-  const opened = await openUpstream(config.upstream, { log });
-  ending.add(() => opened.close());
-  const { upstream } = opened;
-  const tls = await openServerTls(config.tls, given.ticketKeys, around);
-  const auth = await wireAuth(config.auth, { rules, upstream, clock: wallClock, log });
-  ending.add(() => {
-    auth.close();
-  });
-  const account = auth.own ? undefined : await ownAccount(config.upstream, { upstream, clock, log });
-  ending.add(() => account?.close());
-  const own = auth.own ?? account;
-  const { facts, needs } = wireFacts({ ...store, upstream, own, clock, log, tagLimit });
+  const onRules = audit && auditOfRules(audit);
+  const lifetimes = lifetimesOf(config);
+  // Workers may judge by other rules for a moment longer.
+  const settledAfterMs = lifetimes.ttlMs + (isAlone ? 0 : waitedOutMs);
+  const store = await openStore(config, lifetimes, { clock, log, ending, settledAfterMs, onRules });
+  watchSwitch(config, store.rules, log, ending);
+  const around = { clock, log, audit, ending, notices: noNotices, ticketKeys };
+  const serving = await wireServing(config, store, around);
+  const { DoorOfWorkers } = isAlone ? {} : await import('./app/workers.ts');
+  const door = DoorOfWorkers
+    ? new DoorOfWorkers({ config, store, auth: serving.auth, clock, log })
+    : ownDoor(serving, config.listen);
 
-  const { changes, answers } = await wireAnswers(config.cache, { clock, ...store });
-  /** By what requests are judged, and explained. */
-  const judging = {
-    ...{ rules, facts, needs, tombstones, births, unlocks, clock, putDeadlineMs },
-    walkMs: walkSeconds * 1000,
-  };
-  const uploads = { seals: store.seals, closedPrefixes: config.passthrough.map(({ prefix }) => prefix) };
-  const { observe, warned } = observer(log, audit);
-  const addressing = addressingOf(config);
-  const route = {
-    registry: { ...judging, claims, upstream, changes, answers, uploads, idleMs, ...auth },
-    tokens: auth.tokens,
-    passthrough: passthrough(config.passthrough, origin, idleMs, opened.tls),
-    ...{ addressing, observe, limits: wireLimits(config, log) },
-  };
-  const { trustedProxies: trusted } = addressing;
-  const server = registryServer(route, keepingOf(config, { trusted, tls: tls?.forClients(), log }));
-  const explain = { ...judging, own, lifting: judging, auth: config.auth };
-  const api = await wireApi(config.admin, { ...store, upstream, log, audit, explain });
-  const admin = await adminServer(
-    () =>
-      readinessOf(store, auth, {
-        ...{ tamperings: facts.tamperings, warned: warned() },
-        ...{ tls: tls?.doubt(), upstreamTls: opened.tls?.doubt() },
-      }),
-    api,
-    config.admin.tls ? tls?.forOperators() : undefined,
-  );
-  tls?.follow(server, admin);
+  const managed = store.managed && settledBy(door, store.managed);
+  const api = await wireApi(config.admin, { ...store, ...serving, managed, log, audit });
+  const tls = config.admin.tls ? serving.tls?.forOperators() : undefined;
+  const admin = await adminServer(async () => readinessOf(store, await door.report()), api, tls);
+  serving.tls?.follow(serving.server, admin);
+  ending.add(async () => {
+    await Promise.all([door.close(), closeServer(admin, closeMs)]);
+  });
   return {
-    ...(await listenAt(config, { server, admin }, ending)),
+    address: await door.open(),
+    adminAddress: await listen(admin, config.admin.listen),
     reopen: () => {
-      audit?.reopen();
-      void tls?.reload();
-      void opened.tls?.reload();
+      if (!isAlone) serving.reopen();
+      door.reopen();
+    },
+  };
+}
+
+/** What a worker has of its primary (docs/workers.md). */
+export interface FromPrimary extends Given {
+  /** The primary's. */
+  readonly clock: Clock;
+  readonly rules: RuleSource;
+  /** Not used with Redis: there each worker is a replica of its own. */
+  readonly store: OneStore;
+  readonly notices: Notices;
+  readonly shared: SharedAuth | undefined;
+}
+
+/** Wires a worker: what serves clients, and nothing that there is only once. Where that fails, its process ends. */
+export async function startWorker(config: Config, log: Logger, primary: FromPrimary): Promise<Door> {
+  const { clock, rules, notices, shared, ticketKeys } = primary;
+  const ending = new Ending();
+  const audit = startAudit(config.log, log, ending);
+  const kept = config.redis
+    ? (await connectKept(config.redis, lifetimesOf(config), { clock, log, ending })).kept
+    : { ...primary.store, ...ownBesides(config) };
+  const around = { clock, log, audit, ending, notices, shared, ticketKeys };
+  const serving = await wireServing(config, { ...kept, rules }, around);
+  serving.tls?.follow(serving.server);
+  const door = ownDoor(serving, config.listen);
+  ending.add(() => door.close());
+  return { ...door, close: () => ending.run() };
+}
+
+/** This process alone. */
+function ownDoor({ server, report, reopen }: Serving, address: Address): Door {
+  return {
+    open: () => listen(server, address),
+    report: () => Promise.resolve(report()),
+    settled: () => Promise.resolve(),
+    reopen,
+    close: () => closeServer(server, closeMs),
+  };
+}
+
+/** A change is in force when it is acknowledged, wherever clients are served. */
+function settledBy(door: Door, managed: ManagedRules): ManagedRules {
+  return {
+    state: () => managed.state(),
+    change: async (edit) => {
+      const state = await managed.change(edit);
+      await door.settled();
+      return state;
     },
   };
 }
@@ -132,27 +156,14 @@ function auditOfRules(audit: AuditFile): (change: RulesChange) => void {
   };
 }
 
-interface Noted {
-  readonly tamperings: number;
-  readonly warned: number;
-  /** What is wrong with our certificate, and with TLS to the upstream. */
-  readonly tls: string | undefined;
-  readonly upstreamTls: string | undefined;
-}
-
-function readinessOf(
-  { rules, notes }: Store,
-  auth: Auth,
-  { tamperings, warned, tls, upstreamTls }: Noted,
-): Readiness {
+function readinessOf({ rules }: Store, { needed, noted, counts }: ServingReport): Readiness {
+  const { tamperings = 0, warned = 0 } = counts;
   return {
-    needed: { rules: rules.doubt() ?? 'ok', ...auth.readiness() },
+    needed: { rules: rules.doubt() ?? 'ok', ...needed },
     noted: {
-      ...notes(),
+      ...noted,
       ...(tamperings > 0 && { tampering: `seen ${tamperings} times` }),
       ...(warned > 0 && { warned: `of ${warned} writes` }),
-      ...(tls !== undefined && { tls }),
-      ...(upstreamTls !== undefined && { upstream_tls: upstreamTls }),
     },
   };
 }
@@ -165,11 +176,4 @@ function watchSwitch(config: Config, switched: ImmutabilitySwitch, log: Logger, 
   ending.add(() => {
     switchFile.close();
   });
-}
-
-function addressingOf({ publicUrl, trustedProxies: networks }: Config): Addressing {
-  return {
-    publicUrl: publicUrl === undefined ? undefined : new URL(publicUrl),
-    trustedProxies: trustedProxies(networks),
-  };
 }

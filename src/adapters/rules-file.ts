@@ -10,6 +10,7 @@ import {
   tellChange,
   tellInForce,
   type InForce,
+  type Settle,
   type RulesChange,
 } from './rules-in-force.ts';
 import { RulesWatch } from './rules-watch.ts';
@@ -34,6 +35,7 @@ export class RulesFile implements RuleSource, ImmutabilitySwitch {
   readonly #clock: Clock;
   readonly #watch: RulesWatch;
   #inForce: InForce;
+  #settle: Settle | undefined;
 
   /**
    * Reads the rules, and watches them from now on.
@@ -64,6 +66,10 @@ export class RulesFile implements RuleSource, ImmutabilitySwitch {
 
   doubt(): string | undefined {
     return undefined;
+  }
+
+  onInForce(settle: Settle): void {
+    this.#settle = settle;
   }
 
   get loaded() {
@@ -98,6 +104,7 @@ export class RulesFile implements RuleSource, ImmutabilitySwitch {
   }
 
   #tell(): void {
-    tellInForce(this.#options.log, this.#inForce, { path: this.#options.path });
+    const { log, path } = this.#options;
+    tellInForce(log, this.#inForce, { path }, this.#settle);
   }
 }

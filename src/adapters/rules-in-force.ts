@@ -81,8 +81,28 @@ export function countsOf({ version, repositoryRules, tagRules, members, watched 
   };
 }
 
-/** @param source where they come from, as `{ path }` */
+/** Passes on what has come into force here; resolves when it is in force wherever it must be. Never rejects. */
+export type Settle = () => Promise<void>;
+
+/**
+ * Says so in the log, once it is so.
+ * @param source where they come from, as `{ path }`
+ * @param settle absent: this process alone judges by them
+ */
 export function tellInForce(
+  log: Pick<BaseLogger, 'info' | 'warn'>,
+  inForce: InForce,
+  source: Readonly<Record<string, unknown>>,
+  settle?: Settle,
+): void {
+  const tell = (): void => {
+    logInForce(log, inForce, source);
+  };
+  if (settle) void settle().then(tell);
+  else tell();
+}
+
+function logInForce(
   log: Pick<BaseLogger, 'info' | 'warn'>,
   { effective, switch: position }: InForce,
   source: Readonly<Record<string, unknown>>,

@@ -1,5 +1,6 @@
 import { AnnouncedChanges } from '../adapters/announced-changes.ts';
 import type { Config } from '../config/config.ts';
+import type { Notices } from '../core/notices.ts';
 import type { Announcements, Changes, Clock } from '../core/ports.ts';
 import { RepositoryChanges } from '../core/repository-changes.ts';
 import type { ManifestAnswers } from '../http/manifest-answers.ts';
@@ -7,6 +8,7 @@ import type { ManifestAnswers } from '../http/manifest-answers.ts';
 interface Surroundings {
   readonly clock: Clock;
   readonly announcements: Announcements;
+  readonly notices: Pick<Notices, 'isBehind'>;
 }
 
 interface WiredAnswers {
@@ -22,7 +24,7 @@ const longestBytes = mebibyte;
 
 export async function wireAnswers(
   { sizeMib, revalidateSeconds }: Config['cache'],
-  { clock, announcements }: Surroundings,
+  { clock, announcements, notices }: Surroundings,
 ): Promise<WiredAnswers> {
   const heard = new RepositoryChanges();
   const changes = new AnnouncedChanges(heard, announcements);
@@ -34,6 +36,7 @@ export async function wireAnswers(
   const sizeBytes = sizeMib * mebibyte;
   const answers = new ManifestAnswers({
     ...{ clock, changes: heard, store: new AnswerStore(sizeBytes) },
+    isBehind: () => notices.isBehind(),
     lifetimeMs: revalidateSeconds * 1000,
     // Some of the longest have room beside each other.
     bodyLimitBytes: Math.min(longestBytes, sizeBytes / 8),

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { anonymousCallers } from '../adapters/anonymous-callers.ts';
+import type { Logins } from '../adapters/token/login-limit.ts';
 import type { OwnAuthorization } from '../adapters/patient-reader.ts';
 import { UpstreamGuard } from '../adapters/upstream-guard.ts';
 import type { Upstream } from '../adapters/upstream.ts';
@@ -17,6 +18,15 @@ export interface AuthSurroundings {
   readonly upstream: Upstream;
   readonly clock: Clock;
   readonly log: Logger;
+  /** What this process has of its primary; absent: it is alone, or the primary. */
+  readonly shared?: SharedAuth | undefined;
+}
+
+/** What all processes of one Tagwarden have in common, with `auth.mode: builtin`. */
+export interface SharedAuth {
+  /** PEM. */
+  readonly signingKey: string;
+  readonly logins: Logins;
 }
 
 /** Everything that depends on `auth.mode`. */
@@ -29,6 +39,7 @@ export interface Auth {
   readonly own: OwnAuthorization | undefined;
   readonly admitWrite: RegistryPorts['admitWrite'];
   readonly readiness: () => Readonly<Record<string, string>>;
+  readonly shared: SharedAuth | undefined;
   close(): void;
 }
 
@@ -40,6 +51,7 @@ const nothingMore = {
   own: undefined,
   admitWrite: (exchange: Exchange) => exchange,
   readiness: () => ({}),
+  shared: undefined,
   close: () => undefined,
 };
 
@@ -100,7 +112,10 @@ async function wireToken(auth: Mode<'token'>, { clock, log }: AuthSurroundings):
   return { ...nothingMore, callers: tokenCallers(verifier, auth), tokenService: { realm, service } };
 }
 
-async function wireBuiltin(auth: Mode<'builtin'>, { rules, clock, log }: AuthSurroundings): Promise<Auth> {
+async function wireBuiltin(
+  auth: Mode<'builtin'>,
+  { rules, clock, log, shared }: AuthSurroundings,
+): Promise<Auth> {
   const [keySource, trusted, verifying, reading, issuing, signing, accounts, limit] = await Promise.all([
     import('../adapters/token/key-source.ts'),
     import('../adapters/token/trusted-keys.ts'),
@@ -115,7 +130,10 @@ async function wireBuiltin(auth: Mode<'builtin'>, { rules, clock, log }: AuthSur
   const users = await accounts.UsersFile.open(auth.usersFile, (errors) => {
     log.error({ errors }, 'users file refused; the last good users stay in force');
   });
-  const key = await signing.openSigningKey(auth.signingKeyFile);
+  const key = shared
+    ? signing.signingKeyOf(shared.signingKey)
+    : await signing.openSigningKey(auth.signingKeyFile);
+  const logins = shared?.logins ?? new limit.LoginLimit(clock);
   const ownKeys = (): ReturnType<typeof trusted.keysOfJwks> => trusted.keysOfJwks(JSON.stringify(key.jwks));
   const keys = new keySource.KeySource([ownKeys], clock, (error) => {
     log.error({ reason: error.message }, 'our own key could not be read');
@@ -123,8 +141,7 @@ async function wireBuiltin(auth: Mode<'builtin'>, { rules, clock, log }: AuthSur
   const expected = { issuer: name, audience: service, algorithms: [key.algorithm] };
   const issuer = new issuing.TokenIssuer(key, { issuer: name, service, lifetimeSeconds }, clock);
   const tokens = await tokenService({
-    ...{ users, issuer, rules, service, defaultAccessLevel },
-    logins: new limit.LoginLimit(clock),
+    ...{ users, issuer, rules, service, defaultAccessLevel, logins },
     jwks: key.jwks,
     refuseAtToken: auth.refuseAtToken,
   });
@@ -134,5 +151,6 @@ async function wireBuiltin(auth: Mode<'builtin'>, { rules, clock, log }: AuthSur
     tokenService: { realm: undefined, service },
     tokens,
     own: { of: (repository) => issuer.pullAuthorization(repository), after401: true },
+    shared: { signingKey: signing.pemOf(key), logins },
   };
 }

@@ -5,6 +5,7 @@ import { ClaimsJournal } from '../adapters/claims-journal.ts';
 import { InMemoryClaims } from '../adapters/claims-memory.ts';
 import { lockFile } from '../adapters/file-lock.ts';
 import type { ImmutabilitySwitch } from '../adapters/immutability-switch.ts';
+import type { ToldRules } from '../adapters/workers/rules-feed.ts';
 import { ManagedRulesFile } from '../adapters/managed-rules-file.ts';
 import { RulesFile } from '../adapters/rules-file.ts';
 import { openSealKey } from '../adapters/seal-key-file.ts';
@@ -13,20 +14,21 @@ import { KeyedSeals } from '../adapters/upload-seals.ts';
 import { InMemoryUnlocks } from '../adapters/unlocks-memory.ts';
 import type { RulesChange } from '../adapters/rules-in-force.ts';
 import type { ManifestStore } from '../adapters/manifest-cache.ts';
+import type { SharedStore } from '../adapters/redis/store.ts';
 import { wallClock } from '../adapters/clock.ts';
 import type { Config } from '../config/config.ts';
 import type { RedisConfig } from '../config/redis.ts';
 import type { Births } from '../core/births.ts';
 import type { ClaimLifetimes } from '../core/claim.ts';
-import type { Announcements, ClaimStore, Clock, Ledger, RuleSource, Tombstones } from '../core/ports.ts';
+import type { Announcements, ClaimStore, Clock, Ledger, Tombstones } from '../core/ports.ts';
 import type { ManagedRules } from '../core/managed-rules.ts';
 import type { Unlocks } from '../core/unlock.ts';
 import type { UploadSeals } from '../core/upload-seals.ts';
+import { lookUpMs } from '../http/look-up.ts';
 import type { Ending } from './ending.ts';
 
-/** What one process keeps to itself, and what replicas share. */
-export interface Store {
-  readonly rules: RuleSource & ImmutabilitySwitch;
+/** What requests are judged by beside the rules, and what they leave behind. */
+export interface Kept {
   readonly claims: ClaimStore;
   readonly ledger: Ledger;
   readonly tombstones: Tombstones;
@@ -35,19 +37,31 @@ export interface Store {
   readonly seals: UploadSeals;
   /** What replicas have parsed; absent: each process keeps that to itself. */
   readonly manifests?: ManifestStore;
-  /** Absent: nothing keeps the rules of the management API. */
-  readonly managed?: ManagedRules;
+  /** Who else may hold answers of the same upstream, beside the other processes of this machine. */
   readonly announcements: Announcements;
   /** For operators; nothing of it keeps this process from serving. */
   readonly notes: () => Readonly<Record<string, string>>;
+}
+
+/** What one process keeps to itself, and what replicas share. */
+export interface Store extends Kept {
+  readonly rules: ToldRules & ImmutabilitySwitch;
+  /** Absent: nothing keeps the rules of the management API. */
+  readonly managed?: ManagedRules;
 }
 
 interface Surroundings {
   readonly clock: Clock;
   readonly log: Logger;
   readonly ending: Ending;
+  /** How long a write that was judged under other rules may still be on its way. */
+  readonly settledAfterMs: number;
   /** Hears of other rules than before; undefined: nobody does. */
   readonly onRules: ((change: RulesChange) => void) | undefined;
+}
+
+export function lifetimesOf({ claims: { ttlSeconds } }: Config): ClaimLifetimes {
+  return { leaseMs: lookUpMs, ttlMs: ttlSeconds * 1000 };
 }
 
 /** @throws RulesRefused, and Error of node:fs where a file cannot be had */
@@ -60,7 +74,7 @@ export function openStore(config: Config, lifetimes: ClaimLifetimes, around: Sur
 async function openOwnStore(
   config: Config,
   lifetimes: ClaimLifetimes,
-  { clock, log, ending, onRules }: Surroundings,
+  { clock, log, ending, settledAfterMs, onRules }: Surroundings,
 ): Promise<Store> {
   const { managedFile } = config.rules;
   ending.add(await lockFile(managedFile, 'rules.managed_file'));
@@ -69,8 +83,7 @@ async function openOwnStore(
   const rules = await RulesFile.open({
     // INVARIANT: without redis.url it is required.
     path: config.rules.file ?? '',
-    ...{ log, clock },
-    settledAfterMs: lifetimes.ttlMs,
+    ...{ log, clock, settledAfterMs },
     immutabilityEnabled: config.immutability.enabled,
     onChange: onRules,
     managed,
@@ -91,7 +104,6 @@ async function openOwnStore(
   ending.add(await lockFile(birthFile, 'immutability.birth_file'));
   const births = await BirthsFile.open(birthFile, clock);
   ending.add(() => births.close());
-  const sealKey = openSealKey(config.uploads.sealKeyFile);
   const { InMemoryLedger } = await import('../adapters/ledger-memory.ts');
   return {
     rules,
@@ -101,37 +113,32 @@ async function openOwnStore(
     tombstones,
     births,
     unlocks: new InMemoryUnlocks(clock),
+    ...ownBesides(config),
+  };
+}
+
+/** What every process has without a Redis, beside what one of them has for all. */
+export function ownBesides(config: Config): Pick<Kept, 'announcements' | 'seals' | 'notes'> {
+  const sealKey = openSealKey(config.uploads.sealKeyFile);
+  return {
     announcements: nobodyElse,
     seals: new KeyedSeals(() => [sealKey], wallClock),
     notes: () => ({}),
   };
 }
 
-/** ioredis is loaded only where it is needed. */
 async function openSharedStore(
   config: Config,
   redis: RedisConfig,
   lifetimes: ClaimLifetimes,
-  { clock, log, ending, onRules }: Surroundings,
+  around: Surroundings,
 ): Promise<Store> {
-  const {
-    connectRedis,
-    SharedRules,
-    SharedSealKeys,
-    RedisClaims,
-    RedisLedger,
-    RedisManifests,
-    RedisTombstones,
-    RedisBirths,
-    RedisUnlocks,
-    RedisAnnouncements,
-  } = await import('../adapters/redis/all.ts');
-  const store = await connectRedis(redis, log);
-  ending.add(() => store.close());
+  const { clock, log, ending, settledAfterMs, onRules } = around;
+  const { store, kept } = await connectKept(redis, lifetimes, around);
+  const { SharedRules } = await import('../adapters/redis/all.ts');
   const rules = await SharedRules.open({
-    ...{ store, log, clock },
+    ...{ store, log, clock, settledAfterMs },
     file: config.rules.file,
-    settledAfterMs: lifetimes.ttlMs,
     maxAgeMs: config.rules.maxAgeSeconds * 1000,
     immutabilityEnabled: config.immutability.enabled,
     onChange: onRules,
@@ -139,11 +146,23 @@ async function openSharedStore(
   ending.add(() => {
     rules.close();
   });
+  return { ...kept, rules, managed: rules };
+}
+
+/** ioredis is loaded only where it is needed. */
+export async function connectKept(
+  redis: RedisConfig,
+  lifetimes: ClaimLifetimes,
+  { clock, log, ending }: Pick<Surroundings, 'clock' | 'log' | 'ending'>,
+): Promise<{ readonly store: SharedStore; readonly kept: Kept }> {
+  const all = await import('../adapters/redis/all.ts');
+  const store = await all.connectRedis(redis, log);
+  ending.add(() => store.close());
   // A command that is lost with its connection, and the next one, which finds Redis again.
   const graceMs = 2 * redis.commandTimeoutMs + 1_000;
-  const claims = new RedisClaims(store, { ...lifetimes, graceMs }, clock, log);
+  const claims = new all.RedisClaims(store, { ...lifetimes, graceMs }, clock, log);
   ending.add(() => claims.close());
-  const sealKeys = await SharedSealKeys.open(store);
+  const sealKeys = await all.SharedSealKeys.open(store);
   ending.add(() => {
     sealKeys.close();
   });
@@ -152,14 +171,15 @@ async function openSharedStore(
     const seconds = Math.round((wallClock.nowMs() - sinceMs) / 1000);
     return { redis: isUp ? (claims.doubt() ?? 'ok') : `away for ${seconds} s` };
   };
-  return {
-    ...{ rules, managed: rules, claims, notes },
-    ledger: new RedisLedger(store, clock),
-    tombstones: new RedisTombstones(store),
-    births: new RedisBirths(store, clock),
-    unlocks: new RedisUnlocks(store, clock),
-    announcements: new RedisAnnouncements(store, clock),
+  const kept: Kept = {
+    ...{ claims, notes },
+    ledger: new all.RedisLedger(store, clock),
+    tombstones: new all.RedisTombstones(store),
+    births: new all.RedisBirths(store, clock),
+    unlocks: new all.RedisUnlocks(store, clock),
+    announcements: new all.RedisAnnouncements(store, clock),
     seals: new KeyedSeals(() => sealKeys.current(), wallClock),
-    manifests: new RedisManifests(store),
+    manifests: new all.RedisManifests(store),
   };
+  return { store, kept };
 }

@@ -25,9 +25,7 @@ export type Shell = (typeof shells)[number];
 
 const configuration: readonly Flag[] = [
   flag('config', { placeholder: 'FILE', about: 'The config file.' }),
-  ...keyPaths
-    .filter((path) => keys[path].isAvailable)
-    .map((path) => flag(flagOf(path).slice(2), { ...keys[path].kind, about: keys[path].about })),
+  ...keyPaths.map((path) => flag(flagOf(path).slice(2), { ...keys[path].kind, about: keys[path].about })),
 ];
 
 function flag(name: string, { placeholder, about }: CommandFlag): Flag {

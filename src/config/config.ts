@@ -12,6 +12,8 @@ export interface Config {
   readonly listen: Address;
   /** Undefined: plain HTTP. */
   readonly tls: ServerTlsConfig | undefined;
+  /** How many processes serve clients. */
+  readonly workers: number;
   /** As `https://registry.example`; absent: the Host that the client used. */
   readonly publicUrl: string | undefined;
   readonly trustedProxies: readonly Network[];
@@ -72,6 +74,7 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
   return deepFreeze({
     listen: values.listen,
     tls: arrangeServerTls(values),
+    workers: values.workers,
     publicUrl: values.public_url,
     trustedProxies: values.trusted_proxies,
     admin: {

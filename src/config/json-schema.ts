@@ -22,10 +22,9 @@ function section(prefix: string): JsonSchema {
 }
 
 function key(path: KeyPath): JsonSchema {
-  const { kind, about, isAvailable, defaultText } = keys[path];
-  const note = isAvailable ? '' : ' Not available in this version.';
+  const { kind, about, defaultText } = keys[path];
   return {
-    description: about + note,
+    description: about,
     ...kind.schema,
     ...(defaultText !== undefined && { default: defaultOf(defaultText, kind.schema) }),
   };

@@ -91,35 +91,3 @@ export function listOf<Item>(item: Kind<Item>): Kind<readonly Item[]> {
     schema: { type: 'array', items: item.schema },
   };
 }
-
-/**
- * Parses, but refuses any value other than the default: the key's name is settled, its behaviour comes with a later
- * version, and until then it would be a promise that nobody keeps.
- */
-export function notYet<Value extends string | number | readonly string[]>(
-  kind: Kind<Value>,
-  onlyValue?: string,
-): Kind<Value> {
-  const refusalOf = (value: Value) => {
-    if (onlyValue === undefined) return 'is not available in this version; leave it out';
-    const isOnly = String(value) === onlyValue;
-    return isOnly ? undefined : `${String(value)} is not available in this version; use ${onlyValue}`;
-  };
-  const only = kind.schema.type === 'integer' ? Number(onlyValue) : onlyValue;
-  return {
-    ...kind,
-    schema: onlyValue === undefined ? { not: {} } : { ...kind.schema, const: only },
-    fromText: (text, directory) => {
-      const value = kind.fromText(text, directory);
-      const refusal = refusalOf(value);
-      if (refusal !== undefined) throw new Invalid(refusal);
-      return value;
-    },
-    fromEntry: (entry, directory) => {
-      const value = kind.fromEntry(entry, directory);
-      const refusal = value === undefined ? undefined : refusalOf(value);
-      if (refusal !== undefined) entry.complain(refusal);
-      return value;
-    },
-  };
-}

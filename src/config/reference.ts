@@ -2,12 +2,10 @@ import { flagOf, keyPaths, keys, variableOf, type KeyPath } from './schema.ts';
 
 /** The flags of `tagwarden serve`, for `--help`. */
 export function flagHelp(): string {
-  const lines = keyPaths
-    .filter((path) => keys[path].isAvailable)
-    .flatMap((path) => [
-      `  ${flagOf(path)} ${keys[path].kind.placeholder}`,
-      ...wrap(`${keys[path].about} ${defaultOf(path)}`, 92).map((line) => `      ${line}`),
-    ]);
+  const lines = keyPaths.flatMap((path) => [
+    `  ${flagOf(path)} ${keys[path].kind.placeholder}`,
+    ...wrap(`${keys[path].about} ${defaultOf(path)}`, 92).map((line) => `      ${line}`),
+  ]);
   return [
     '  --config FILE',
     '      The config file; config/reference.yaml has every key. (TAGWARDEN_CONFIG)',
@@ -50,11 +48,8 @@ function headings(parents: readonly string[], previous: readonly string[]): stri
 }
 
 function explanation(path: KeyPath): string[] {
-  const { about, isAvailable, defaultText } = keys[path];
-  const available = defaultText === undefined ? 'Not' : 'Only the default is';
-  const note = isAvailable ? '' : ` ${available} available in this version.`;
   const parents = path.split('.').slice(0, -1);
-  return [...wrap(about + note, 100), `${flagOf(path)}, ${variableOf(path)}`].map(
+  return [...wrap(keys[path].about, 100), `${flagOf(path)}, ${variableOf(path)}`].map(
     (line) => `${lead(parents, parents.length)}# ${line}`,
   );
 }

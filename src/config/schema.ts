@@ -1,7 +1,7 @@
 import { accessLevels, isAccessLevel } from '../core/access-level.ts';
 import { address, hostName, network, origin, webAddress } from './addresses.ts';
 import { certificateFile, secretFile } from './files.ts';
-import { defaulting, later, optional, required, usual, type Key } from './key.ts';
+import { defaulting, optional, required, usual, type Key } from './key.ts';
 import { flag, integer, listOf, oneOf, path, pathOrStdout, text, userName } from './kinds.ts';
 import { limitKeys } from './limit-keys.ts';
 import { passthroughs } from './passthrough.ts';
@@ -22,14 +22,17 @@ const algorithms = [
   'EdDSA',
 ] as const;
 const levels = Object.keys(accessLevels).filter(isAccessLevel);
-const count = integer('COUNT', 1, 1024);
 const seconds = integer('SECONDS', 1, 86_400);
 const putDeadline = integer('SECONDS', 1, 600);
 
 /** Every key, once: its name in the file, in a flag and in the environment, its kind, its default, its reason. */
 export const keys = {
   listen: defaulting('127.0.0.1:8080', address, 'Where docker clients connect; port 0 picks a free one.'),
-  workers: later(count, 'How many processes share the work.', '1'),
+  workers: defaulting(
+    '1',
+    integer('COUNT', 1, 1024),
+    'How many processes serve clients; more than one where one core is not enough.',
+  ),
   'tls.cert_file': optional(
     path,
     'The certificate chain (PEM) to serve HTTPS with; what replaces it is in force within seconds. Absent: plain HTTP.',

@@ -25,14 +25,19 @@ const requestMs = 30_000;
  * management API, where there is one.
  */
 export async function adminServer(
-  readiness: () => Readiness,
+  readiness: () => Readiness | Promise<Readiness>,
   api?: FastifyPluginAsync,
   tls?: TlsOptions,
 ): Promise<Server | TlsServer> {
   const others = api ? await apiListener(api) : answerNotFound;
+  const pages = new Map<string | undefined, () => Page | Promise<Page>>([
+    ['/livez', () => ({ status: 200, body: { status: 'ok' } })],
+    ['/readyz', async () => readyPage(await readiness())],
+  ]);
   const listener: RequestListener = (req, res) => {
-    const page = req.method === 'GET' || req.method === 'HEAD' ? pageAt(req.url ?? '', readiness) : undefined;
-    if (page) answer(res, page);
+    const isRead = req.method === 'GET' || req.method === 'HEAD';
+    const page = isRead ? pages.get(req.url?.split('?')[0]) : undefined;
+    if (page) void answerPage(res, page);
     else others(req, res);
   };
   const timed = { requestTimeout: requestMs };
@@ -44,20 +49,17 @@ interface Page {
   readonly body: object;
 }
 
-function pageAt(target: string, readiness: () => Readiness): Page | undefined {
-  switch (target.split('?')[0]) {
-    case '/livez':
-      return { status: 200, body: { status: 'ok' } };
-    case '/readyz': {
-      const { needed, noted } = readiness();
-      const isReady = Object.values(needed).every((state) => state === 'ok');
-      return {
-        status: isReady ? 200 : 503,
-        body: { status: isReady ? 'ok' : 'not ready', ...needed, ...noted },
-      };
-    }
-    default:
-      return undefined;
+function readyPage({ needed, noted }: Readiness): Page {
+  const isReady = Object.values(needed).every((state) => state === 'ok');
+  const status = isReady ? 'ok' : 'not ready';
+  return { status: isReady ? 200 : 503, body: { status, ...needed, ...noted } };
+}
+
+async function answerPage(res: ServerResponse, page: () => Page | Promise<Page>): Promise<void> {
+  try {
+    answer(res, await page());
+  } catch {
+    res.destroy();
   }
 }
 

@@ -42,6 +42,8 @@ export interface AnswerPorts {
   readonly store: AnswerStore;
   readonly changes: RepositoryChanges;
   readonly clock: Clock;
+  /** Whether others may have changed something that is not known here yet. */
+  readonly isBehind: () => boolean;
   /** How long an answer is good without being asked for again. */
   readonly lifetimeMs: number;
   /** Longer ones are not kept. */
@@ -127,6 +129,7 @@ export class ManifestAnswers {
 
   #isGood(kept: KeptAnswer, { method, repository, sinceMs }: ManifestQuestion): boolean {
     return (
+      !this.#ports.isBehind() &&
       this.#ports.clock.nowMs() < kept.untilMs &&
       kept.askedMs >= sinceMs &&
       (method === 'HEAD' || kept.body !== undefined) &&

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { IssuedToken, TokenIssuer } from '../adapters/token/issuer.ts';
-import type { LoginLimit } from '../adapters/token/login-limit.ts';
+import type { Logins } from '../adapters/token/login-limit.ts';
 import { anonymousSubject } from '../adapters/token/token-callers.ts';
 import type { UsersFile } from '../adapters/token/users-file.ts';
 import { formatScopes, type Access } from '../core/access.ts';
@@ -24,7 +24,7 @@ import {
 export interface TokenServicePorts {
   readonly users: UsersFile;
   readonly issuer: TokenIssuer;
-  readonly logins: LoginLimit;
+  readonly logins: Logins;
   readonly rules: RuleSource;
   /** The public keys, RFC 7517. */
   readonly jwks: object;
@@ -173,13 +173,13 @@ async function authenticate(
   }
   const { username, password } = credentials;
   const attempt = { isCounted: false };
-  const isRight = await users.authenticate(username, password, () => {
-    const retryAfterSeconds = logins.begin(address, username);
+  const isRight = await users.authenticate(username, password, async () => {
+    const retryAfterSeconds = await logins.begin(address, username);
     if (retryAfterSeconds > 0) throw tooManyAttempts(retryAfterSeconds);
     attempt.isCounted = true;
   });
   if (!isRight) throw wrongCredentials();
-  if (attempt.isCounted) logins.succeeded(address, username);
+  if (attempt.isCounted) await logins.succeeded(address, username);
   return username;
 }
 

@@ -8,6 +8,8 @@ import { RedisBirths } from '../../src/adapters/redis/births.ts';
 import type { Births } from '../../src/core/births.ts';
 import { StoreAway } from '../../src/core/ports.ts';
 import type { Repository, Tag } from '../../src/core/reference.ts';
+import { storeOfPrimary } from '../fixtures/channels.ts';
+import { temporaryDirectory } from '../fixtures/program.ts';
 import { openStore, startRedis } from '../fixtures/redis.ts';
 
 const repository = 'Host.example:5000/a/b' as Repository;
@@ -22,6 +24,12 @@ const adapters: Readonly<Record<string, (t: Test) => Promise<Open>>> = {
   file: (t) => {
     const path = join(t.testdir(), 'state/births');
     return Promise.resolve(() => BirthsFile.open(path, steadyClock));
+  },
+  'file of the primary': (t) => {
+    const path = join(temporaryDirectory(t), 'births');
+    return Promise.resolve(
+      async () => (await storeOfPrimary(t, { births: await BirthsFile.open(path, steadyClock) })).births,
+    );
   },
   redis: async (t) => {
     const { url } = await startRedis(t);

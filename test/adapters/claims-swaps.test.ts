@@ -16,6 +16,7 @@ import {
   two,
   type Opener,
 } from '../fixtures/claim-stores.ts';
+import { inMemoryOfPrimary } from '../fixtures/channels.ts';
 import { ManualClock } from '../fixtures/clock.ts';
 import { startRedis } from '../fixtures/redis.ts';
 import { admits, openOwnRedisClaims, openRedisClaims } from '../fixtures/redis-claims.ts';
@@ -131,6 +132,7 @@ function swapSuite(name: string, open: Opener): void {
 }
 
 swapSuite('memory', inMemory);
+swapSuite('memory of the primary', inMemoryOfPrimary);
 const redis = await startRedis(t);
 swapSuite('Redis', (t, lifetimes) => openOwnRedisClaims(t, redis, lifetimes));
 

@@ -15,6 +15,7 @@ import {
   two,
   type Opener,
 } from '../fixtures/claim-stores.ts';
+import { inMemoryOfPrimary } from '../fixtures/channels.ts';
 import { startRedis } from '../fixtures/redis.ts';
 import { openOwnRedisClaims } from '../fixtures/redis-claims.ts';
 
@@ -174,6 +175,7 @@ function suite(name: string, open: Opener): void {
 }
 
 suite('memory', inMemory);
+suite('memory of the primary', inMemoryOfPrimary);
 const redis = await startRedis(t);
 suite('Redis', (t, lifetimes) => openOwnRedisClaims(t, redis, lifetimes));
 

@@ -4,6 +4,7 @@ import { InMemoryLedger } from '../../src/adapters/ledger-memory.ts';
 import { RedisLedger } from '../../src/adapters/redis/ledger.ts';
 import { StoreAway, type Clock, type Ledger } from '../../src/core/ports.ts';
 import type { Digest, Repository, Tag } from '../../src/core/reference.ts';
+import { storeOfPrimary } from '../fixtures/channels.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { openStore, startRedis } from '../fixtures/redis.ts';
 
@@ -17,6 +18,7 @@ const roundingMs = 5;
 
 const adapters: Readonly<Record<string, (t: Test) => Promise<Ledger>>> = {
   memory: () => Promise.resolve(new InMemoryLedger()),
+  'memory of the primary': async (t) => (await storeOfPrimary(t, {})).ledger,
   redis: async (t) => new RedisLedger(await openStore(t, (await startRedis(t)).url), steadyClock),
 };
 

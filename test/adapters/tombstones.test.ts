@@ -4,7 +4,9 @@ import { RedisTombstones } from '../../src/adapters/redis/tombstones.ts';
 import { TombstonesFile } from '../../src/adapters/tombstones-file.ts';
 import { StoreAway, type Tombstones } from '../../src/core/ports.ts';
 import type { Digest, Repository, Tag } from '../../src/core/reference.ts';
+import { storeOfPrimary } from '../fixtures/channels.ts';
 import { eventually } from '../fixtures/eventually.ts';
+import { temporaryDirectory } from '../fixtures/program.ts';
 import { openStore, startRedis } from '../fixtures/redis.ts';
 
 const one = `sha256:${'1'.repeat(64)}` as Digest;
@@ -20,6 +22,12 @@ const adapters: Readonly<Record<string, (t: Test) => Promise<Open>>> = {
   file: (t) => {
     const path = join(t.testdir(), 'state/tombstones');
     return Promise.resolve(() => TombstonesFile.open(path));
+  },
+  'file of the primary': (t) => {
+    const path = join(temporaryDirectory(t), 'tombstones');
+    return Promise.resolve(
+      async () => (await storeOfPrimary(t, { tombstones: await TombstonesFile.open(path) })).tombstones,
+    );
   },
   redis: async (t) => {
     const { url } = await startRedis(t);

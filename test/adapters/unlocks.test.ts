@@ -5,6 +5,7 @@ import { InMemoryUnlocks } from '../../src/adapters/unlocks-memory.ts';
 import { StoreAway } from '../../src/core/ports.ts';
 import type { Repository, Tag } from '../../src/core/reference.ts';
 import { unlocksFor, type Unlock, type UnlockRequest, type Unlocks } from '../../src/core/unlock.ts';
+import { storeOfPrimary } from '../fixtures/channels.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { openStore, startRedis } from '../fixtures/redis.ts';
 
@@ -19,6 +20,7 @@ const request: UnlockRequest = {
 
 const adapters: Readonly<Record<string, (t: Test) => Promise<Unlocks>>> = {
   memory: () => Promise.resolve(new InMemoryUnlocks(steadyClock)),
+  'memory of the primary': async (t) => (await storeOfPrimary(t, {})).unlocks,
   redis: async (t) => {
     const { url } = await startRedis(t);
     return new RedisUnlocks(await openStore(t, url), steadyClock);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { runCompletion } from '../../src/app/completion.ts';
 import { commandLines } from '../../src/config/command-line.ts';
-import { flagOf, keyPaths, keys } from '../../src/config/schema.ts';
+import { flagOf, keyPaths } from '../../src/config/schema.ts';
 import { Written } from '../fixtures/scan.ts';
 
 function scriptFor(shell: string): string {
@@ -37,7 +37,7 @@ t.test('bash loads it, and completes commands, flags and values', (t) => {
 });
 
 t.test('every flag of the configuration is there, in each shell', (t) => {
-  const flags = keyPaths.filter((path) => keys[path].isAvailable).map((path) => flagOf(path).slice(2));
+  const flags = keyPaths.map((path) => flagOf(path).slice(2));
   for (const shell of ['bash', 'zsh', 'fish']) {
     const script = scriptFor(shell);
     t.same(

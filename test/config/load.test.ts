@@ -9,6 +9,7 @@ t.test('defaults', (t) => {
     listen: { host: '127.0.0.1', port: 8080 },
     cache: { sizeMib: 64, revalidateSeconds: 60 },
     tls: undefined,
+    workers: 1,
     publicUrl: undefined,
     trustedProxies: [],
     admin: {
@@ -214,7 +215,6 @@ rules: { file: 7 }
     'flag --upstreams: unknown; did you mean --upstream?',
     'flag --log-level: needs a value',
     'flag --workers: given twice; give it once',
-    'flag --workers: 2 is not available in this version; use 1',
     'flag --admin-listen: must end with a port from 0 to 65535, as 127.0.0.1:8080',
     'upstream.url: is required; give --upstream, TAGWARDEN_UPSTREAM, or the key in the config file',
     'etc/tagwarden.yaml:4:24 claims.ttl_seconds: 60 is too short; it must be at least 80, twice claims.put_deadline_seconds (40)',

@@ -61,11 +61,11 @@ t.test('every key has its own flag and its own variable', (t) => {
   t.end();
 });
 
-t.test('--help has every flag that does something', (t) => {
+t.test('--help has every flag', (t) => {
   const help = flagHelp();
   for (const path of keyPaths) {
     const isThere = help.includes(`  ${flagOf(path)} ${keys[path].kind.placeholder}\n`);
-    t.equal(isThere, keys[path].isAvailable, flagOf(path));
+    t.ok(isThere, flagOf(path));
   }
   t.end();
 });

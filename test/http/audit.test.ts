@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import t from 'tap';
 import { ask } from '../fixtures/ask.ts';
 import { dev, gitlabRules, openBuiltin, service } from '../fixtures/builtin.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { askApi, startTagwardenOfApi } from '../fixtures/management-api.ts';
 import { temporaryDirectory } from '../fixtures/program.ts';
 import { projectRoot } from '../fixtures/start.ts';
@@ -16,7 +17,7 @@ t.test('a push that is refused at the token is in the audit', async (t) => {
   const scope = encodeURIComponent('repository:flightjs/flight:push,pull');
   const answer = await get(`service=${service}&scope=${scope}`, [...dev, 'X-Request-Id', 'login-1']);
   t.equal(answer.status, 403);
-  const text = readFileSync(auditFile, 'utf8');
+  const text = await textOf(auditFile);
   t.match(JSON.parse(text), {
     audit: 'denied',
     requestId: 'login-1',
@@ -85,6 +86,12 @@ t.test('to standard output', async (t) => {
   }
   t.fail('it ended without a line of the audit');
 });
+
+/** Once there is something: where workers serve a line is there a little later than its answer. */
+async function textOf(file: string): Promise<string> {
+  await eventually('it is in the audit', () => existsSync(file) && readFileSync(file, 'utf8') !== '');
+  return readFileSync(file, 'utf8');
+}
 
 function linesOf(text: string): readonly unknown[] {
   const lines = text.trim().split('\n');

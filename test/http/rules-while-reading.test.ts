@@ -5,7 +5,7 @@ import { ask, refusalOf } from '../fixtures/ask.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { digest, manifest, startFront, uploads } from '../fixtures/front.ts';
 import type { Script } from '../fixtures/upstream.ts';
-import { rulesElsewhere } from '../fixtures/tagwarden.ts';
+import { logged, rulesElsewhere } from '../fixtures/tagwarden.ts';
 
 /** The tag is there, and points to another manifest than any that is pushed. */
 const existing: Script = (req, res) => {
@@ -46,9 +46,9 @@ for (const [what, rules, refusal] of becomes) {
       upstream.requests.some(({ method }) => method === 'PUT'),
       'nothing was sent',
     );
-    const refused = tagwarden.logs.findLast(({ msg }) => msg === 'refused');
+    const refused = await logged(tagwarden, ({ msg }) => msg === 'refused');
     const inForce = tagwarden.logs.findLast(({ msg }) => msg === 'rules in force');
-    t.equal(refused?.['rulesVersion'], inForce?.['version'], 'the log names the rules that it was judged by');
+    t.equal(refused['rulesVersion'], inForce?.['version'], 'the log names the rules that it was judged by');
     t.equal((await ask(url + uploads, { method: 'POST' })).status, 201);
   });
 }

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import t from 'tap';
 import { ask, basic, bearer, challengeOf, ociError } from '../fixtures/client.ts';
 import { on, startIssuer, type TokenKnobs } from '../fixtures/issuer.ts';
+import { logged, workerCount } from '../fixtures/tagwarden.ts';
 import { openTokenDoor as open, refused } from '../fixtures/token-door.ts';
 import { encode, jwkOf, newKey } from '../fixtures/token-key.ts';
 
@@ -27,7 +28,7 @@ t.test('a good token passes, and goes upstream as it came', async (t) => {
   );
   t.equal(upstream.requests.length, 6);
   t.equal(upstream.requests[0]?.headers.authorization, `Bearer ${token}`);
-  t.equal(issuer.asked(), 1);
+  t.ok(issuer.asked() <= workerCount);
 });
 
 t.test('no token at all, on every route', async (t) => {
@@ -127,8 +128,8 @@ t.test('forged signatures', async (t) => {
   }
   t.same(upstream.requests, []);
   t.equal(evil.asked(), 0, 'nobody follows an address of the bearer');
-  t.ok(issuer.asked() <= 2, `unknown keys do not make us ask all the time: ${issuer.asked()}`);
-  t.ok(tagwarden.logs.some(({ code, status }) => code === 'UNAUTHORIZED' && status === 401));
+  t.ok(issuer.asked() <= 2 * workerCount, `unknown keys do not make us ask all the time: ${issuer.asked()}`);
+  await logged(tagwarden, ({ code, status }) => code === 'UNAUTHORIZED' && status === 401);
 });
 
 t.test('claims that are wrong', async (t) => {

@@ -2,6 +2,7 @@ import t from 'tap';
 import { answerOci } from '../fixtures/upstream.ts';
 import { bearer, ociError } from '../fixtures/client.ts';
 import { on, type TokenKnobs } from '../fixtures/issuer.ts';
+import { logged } from '../fixtures/tagwarden.ts';
 import { openTokenDoor as open, refused } from '../fixtures/token-door.ts';
 
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -102,8 +103,9 @@ t.test('patterns that cannot be read deny every write, and no read', async (t) =
     }
   }
   t.same(upstream.requests, []);
-  t.ok(
-    tagwarden.logs.some((line) => line.code === 'DENIED' && line.repository === 'a' && line.caller === 'dev'),
+  await logged(
+    tagwarden,
+    (line) => line['code'] === 'DENIED' && line['repository'] === 'a' && line['caller'] === 'dev',
   );
   const reader = bearer(issuer.sign({ access: [on('a', 'pull', metas[0])] }));
   t.equal((await send('GET', '/v2/a/manifests/v1', reader)).status, 201);

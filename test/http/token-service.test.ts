@@ -3,7 +3,7 @@ import { createPublicKey, verify, X509Certificate, type JsonWebKey } from 'node:
 import t from 'tap';
 import { dev, claimsOf, grantedBy, openBuiltin, service, tokenOf, gitlabRules } from '../fixtures/builtin.ts';
 import { ask, basic, bearer, challengeOf, ociError } from '../fixtures/client.ts';
-import { rulesElsewhere } from '../fixtures/tagwarden.ts';
+import { logged, rulesElsewhere } from '../fixtures/tagwarden.ts';
 
 const base = `service=${service}`;
 
@@ -33,7 +33,7 @@ t.test('docker login, push and pull, as docker asks', async (t) => {
   t.equal((await ask(`${tagwarden.url}/v2/a/manifests/v1`, put)).status, 201);
   t.equal(upstream.requests.at(-1)?.headers.authorization, token[1], 'and the registry may verify it too');
   t.equal((await ask(`${tagwarden.url}/v2/b/manifests/v1`, put)).status, 401);
-  t.ok(tagwarden.logs.some((line) => line.caller === 'dev' && line.operation === 'putManifest'));
+  await logged(tagwarden, ({ caller, operation }) => caller === 'dev' && operation === 'putManifest');
 });
 
 t.test("the claims are GitLab's", async (t) => {

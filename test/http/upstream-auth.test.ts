@@ -87,7 +87,10 @@ for (const [what, script] of careless) {
     const isPushed = async (): Promise<boolean> =>
       (await as(token, 'POST', '/v2/a/blobs/uploads/')).status === 201;
     await eventually('writes go on', isPushed, 15_000);
-    t.equal((await ask(`http://${tagwarden.app.adminAddress}/readyz`)).status, 200);
+    // Each worker sees it for itself.
+    const isReady = async (): Promise<boolean> =>
+      (await ask(`http://${tagwarden.app.adminAddress}/readyz`)).status === 200;
+    await eventually('it is ready', isReady, 15_000);
   });
 }
 

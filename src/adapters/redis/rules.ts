@@ -7,7 +7,14 @@ import {
 import { StoreAway, type Clock, type RuleSource } from '../../core/ports.ts';
 import { noRules, type RuleSet } from '../../core/rule.ts';
 import type { ImmutabilitySwitch } from '../immutability-switch.ts';
-import { tellChange, inForceAfter, tellInForce, type InForce, type SwitchState } from '../rules-in-force.ts';
+import {
+  tellChange,
+  inForceAfter,
+  tellInForce,
+  type InForce,
+  type Settle,
+  type SwitchState,
+} from '../rules-in-force.ts';
 import { RulesWatch } from '../rules-watch.ts';
 import {
   changeable,
@@ -18,7 +25,7 @@ import {
   lostRules,
   type HeldRules,
 } from './rules-held.ts';
-import { Rounds } from './rounds.ts';
+import { Rounds } from '../rounds.ts';
 import { RulesReader, type Seen } from './rules-reader.ts';
 import { RulesRecord, type RulesLook } from './rules-record.ts';
 import { RulesWriter } from './rules-writer.ts';
@@ -72,6 +79,7 @@ export class SharedRules implements RuleSource, ImmutabilitySwitch, ManagedRules
   readonly #writer: RulesWriter | undefined;
   readonly #rounds: Rounds;
   #inForce: InForce | undefined;
+  #settle: Settle | undefined;
   /** Where in the store that is; undefined while a writer judges by its file, for the store was never reached. */
   #look: RulesLook | undefined;
   /** When the store last had what is in force. */
@@ -118,6 +126,10 @@ export class SharedRules implements RuleSource, ImmutabilitySwitch, ManagedRules
     const ageMs = this.#clock.nowMs() - this.#confirmedMs;
     if (ageMs <= this.#options.maxAgeMs) return undefined;
     return `nobody could say for ${Math.floor(ageMs / 1000)} s whether the rules are still in force`;
+  }
+
+  onInForce(settle: Settle): void {
+    this.#settle = settle;
   }
 
   /** How often rules could not be taken, from the store or from the file. */
@@ -271,7 +283,7 @@ export class SharedRules implements RuleSource, ImmutabilitySwitch, ManagedRules
     const settledFromMs = this.#clock.nowMs() + settledAfterMs;
     const before = this.#inForce;
     this.#inForce = inForceAfter(before, { rules, switch: position }, settledFromMs);
-    tellInForce(log, this.#inForce, { source: this.#look ? 'redis' : 'the file' });
+    tellInForce(log, this.#inForce, { source: this.#look ? 'redis' : 'the file' }, this.#settle);
     tellChange(onChange, before, this.#inForce);
   }
 

@@ -62,10 +62,10 @@ export class ServerTls {
   }
 
   /** Gives a listener whatever certificate comes into force; connections that are open keep theirs. */
-  follow(forClients: Listener, forOperators: Listener): void {
+  follow(forClients: Listener, forOperators?: Listener): void {
     const hear = (identity: Identity): void => {
       give(forClients, this.#context(identity));
-      give(forOperators, this.#context(withoutClients(identity)));
+      if (forOperators) give(forOperators, this.#context(withoutClients(identity)));
     };
     this.#files.onChange(hear);
     // It may be another one already than they were made with.

@@ -14,7 +14,15 @@ interface Attempts {
 }
 
 /** Counts attempts to log in before they are judged, so that many at once count as many. */
-export class LoginLimit {
+export interface Logins {
+  /** Seconds to wait; 0 where the attempt may be made. */
+  begin(address: string, account: string): number | Promise<number>;
+  /** A right password is no attempt. */
+  succeeded(address: string, account: string): void | Promise<void>;
+}
+
+/** Of one process. */
+export class LoginLimit implements Logins {
   readonly #attempts = new LRUCache<string, Attempts>({ max: rememberedKeys });
   readonly #clock: Clock;
 
@@ -22,7 +30,6 @@ export class LoginLimit {
     this.#clock = clock;
   }
 
-  /** Seconds to wait; 0 where the attempt may be made. */
   begin(address: string, account: string): number {
     const both = keysOf(address, account).map((key) => this.#of(key));
     const limits = [accountLimit, addressLimit];
@@ -34,7 +41,6 @@ export class LoginLimit {
     return 0;
   }
 
-  /** A right password is no attempt. */
   succeeded(address: string, account: string): void {
     for (const key of keysOf(address, account)) {
       const attempts = this.#of(key);

@@ -33,6 +33,15 @@ export async function openSigningKey(path: string): Promise<SigningKey> {
   return key;
 }
 
+/** The same key in another process, which neither reads nor makes a file for it. */
+export function signingKeyOf(pem: string): SigningKey {
+  return describe(createPrivateKey(pem), 'the signing key');
+}
+
+export function pemOf({ privateKey }: SigningKey): string {
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+}
+
 const readOnly = new Set(['EACCES', 'EPERM', 'EROFS']);
 
 /** Not where the key was mounted read-only, as secrets are: it is good without, and `/jwks.json` has it too. */

@@ -72,7 +72,11 @@ export class UsersFile {
    * Whether the password is the user's; a user who is not there costs as much as one who is. `beforeComparing` hears of
    * every attempt that is neither remembered nor the same as one under way, and may end it by throwing.
    */
-  async authenticate(user: string, password: string, beforeComparing: () => void): Promise<boolean> {
+  async authenticate(
+    user: string,
+    password: string,
+    beforeComparing: () => Promise<void> | void,
+  ): Promise<boolean> {
     await this.#reload();
     const hash = this.#users.get(user);
     const login = createHmac('sha256', this.#loginKey)
@@ -82,12 +86,22 @@ export class UsersFile {
     const attempt = `${login} ${hash ?? ''}`;
     const running = this.#comparing.get(attempt);
     if (running) return running;
-    beforeComparing();
-    const comparing = this.#compare(password, hash).finally(() => this.#comparing.delete(attempt));
+    const comparing = this.#attempt(password, hash, beforeComparing).finally(() =>
+      this.#comparing.delete(attempt),
+    );
     this.#comparing.set(attempt, comparing);
     const isRight = await comparing;
     if (isRight && hash !== undefined) this.#logins.set(login, hash);
     return isRight;
+  }
+
+  async #attempt(
+    password: string,
+    hash: string | undefined,
+    beforeComparing: () => Promise<void> | void,
+  ): Promise<boolean> {
+    await beforeComparing();
+    return this.#compare(password, hash);
   }
 
   async #compare(password: string, hash: string | undefined): Promise<boolean> {

@@ -1,0 +1,121 @@
+import type { Logger } from 'pino';
+import { announcedTo } from '../adapters/announced-changes.ts';
+import type { AuditFile } from '../adapters/audit-file.ts';
+import { wallClock } from '../adapters/clock.ts';
+import { noticedChanges } from '../adapters/noticed-changes.ts';
+import type { ServerTls } from '../adapters/tls/server-tls.ts';
+import type { Upstream } from '../adapters/upstream.ts';
+import type { ServingReport } from '../adapters/workers/worker-port.ts';
+import type { Config } from '../config/config.ts';
+import type { Notices } from '../core/notices.ts';
+import type { Clock, RuleSource } from '../core/ports.ts';
+import type { ExplainPorts } from '../http/api/explain.ts';
+import { trustedProxies, type Addressing } from '../http/forwarded.ts';
+import { observer } from '../http/log.ts';
+import { passthrough } from '../http/passthrough.ts';
+import { registryServer } from '../http/server.ts';
+import { wireAnswers } from './answers.ts';
+import { wireAuth, type Auth, type SharedAuth } from './auth.ts';
+import type { Ending } from './ending.ts';
+import { wireFacts } from './facts.ts';
+import { keepingOf, wireLimits } from './limits.ts';
+import type { Listener } from './listening.ts';
+import { ownAccount } from './own-account.ts';
+import type { Kept } from './store.ts';
+import { openServerTls } from './tls.ts';
+import { openUpstream } from './upstream.ts';
+
+/** What each process has. */
+interface Surroundings {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly audit: AuditFile | undefined;
+  readonly ending: Ending;
+  /** For what keeps copies of what others may change. */
+  readonly notices: Notices;
+  readonly shared?: SharedAuth | undefined;
+  readonly ticketKeys?: Buffer | undefined;
+}
+
+export interface Serving {
+  readonly server: Listener;
+  readonly auth: Auth;
+  readonly upstream: Upstream;
+  readonly tls: ServerTls | undefined;
+  readonly explain: ExplainPorts;
+  readonly report: () => ServingReport;
+  /** As App.reopen(). */
+  readonly reopen: () => void;
+}
+
+/** What serves clients in one process, and can explain what it would do. It does not listen yet. */
+export async function wireServing(
+  config: Config,
+  store: Kept & { readonly rules: RuleSource },
+  { clock, log, audit, ending, notices, shared, ticketKeys }: Surroundings,
+): Promise<Serving> {
+  const putDeadlineMs = config.claims.putDeadlineSeconds * 1000;
+  const idleMs = config.upstream.idleTimeoutSeconds * 1000;
+  const { walkSeconds, tagLimit } = config.deletes;
+
+  const { rules, claims, tombstones, births, unlocks } = store;
+  const opened = await openUpstream(config.upstream, { log });
+  ending.add(() => opened.close());
+  const { upstream } = opened;
+  const tls = await openServerTls(config.tls, ticketKeys, { log, ending });
+  const auth = await wireAuth(config.auth, { rules, upstream, clock: wallClock, log, shared });
+  ending.add(() => {
+    auth.close();
+  });
+  const account = auth.own ? undefined : await ownAccount(config.upstream, { upstream, clock, log });
+  ending.add(() => account?.close());
+  const own = auth.own ?? account;
+  const { facts, needs } = wireFacts({ ...store, upstream, own, clock, log, tagLimit });
+  const announcements = announcedTo([store.announcements, noticedChanges(notices)]);
+  const { changes, answers } = await wireAnswers(config.cache, { clock, announcements, notices });
+
+  /** By what requests are judged, and explained. */
+  const judging = {
+    ...{ rules, facts, needs, tombstones, births, unlocks, clock, putDeadlineMs },
+    walkMs: walkSeconds * 1000,
+  };
+  const uploads = { seals: store.seals, closedPrefixes: config.passthrough.map(({ prefix }) => prefix) };
+  const { observe, warned } = observer(log, audit);
+  const addressing = addressingOf(config);
+  const route = {
+    registry: { ...judging, claims, upstream, changes, answers, uploads, idleMs, ...auth },
+    tokens: auth.tokens,
+    passthrough: passthrough(config.passthrough, upstream.origin, idleMs, opened.tls),
+    ...{ addressing, observe, limits: wireLimits(config, log) },
+  };
+  const trusted = addressing.trustedProxies;
+  return {
+    server: registryServer(route, keepingOf(config, { trusted, tls: tls?.forClients(), log })),
+    ...{ auth, upstream, tls },
+    explain: { ...judging, own, lifting: judging, auth: config.auth },
+    report: () => ({
+      needed: auth.readiness(),
+      noted: { ...store.notes(), ...doubts({ tls: tls?.doubt(), upstream_tls: opened.tls?.doubt() }) },
+      counts: { tamperings: facts.tamperings, warned: warned() },
+    }),
+    reopen: () => {
+      audit?.reopen();
+      void tls?.reload();
+      void opened.tls?.reload();
+    },
+  };
+}
+
+function addressingOf({ publicUrl, trustedProxies: networks }: Config): Addressing {
+  return {
+    publicUrl: publicUrl === undefined ? undefined : new URL(publicUrl),
+    trustedProxies: trustedProxies(networks),
+  };
+}
+
+/** Of the parts that have any. */
+function doubts(parts: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries(parts).filter((part): part is [string, string] => part[1] !== undefined),
+  );
+}
