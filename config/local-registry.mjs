@@ -25,7 +25,9 @@ function isDistribution(program) {
  */
 export async function startDistribution(program, directory, { onLine = () => {}, auth, tls } = {}) {
   const child = spawnDistribution(program, directory, { auth, tls });
-  return untilServing(child, program, (line) => /msg="listening on ([^",]+)/.exec(line)?.[1], onLine, { tls });
+  return untilServing(child, program, (line) => /msg="listening on ([^",]+)/.exec(line)?.[1], onLine, {
+    tls,
+  });
 }
 
 /** Waits until a registry serves that was started; `addressIn` finds its address in a line of its log. */

@@ -151,7 +151,10 @@ export class BlobConnection implements Sending {
     this.#unwritten += 1;
     this.#isPaused = this.#unwritten >= unwrittenLimit && this.#missing > 0;
     this.#readsSincePause = this.#isPaused ? 0 : this.#readsSincePause + 1;
-    if (bytes.length > 0) receiver.onBytes(bytes, () => this.#onFreed(lent));
+    if (bytes.length > 0)
+      receiver.onBytes(bytes, () => {
+        this.#onFreed(lent);
+      });
     else this.#onFreed(lent);
     if (this.#missing === 0 && this.#receiver === receiver) this.#onWhole(receiver);
   }
