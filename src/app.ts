@@ -6,23 +6,22 @@ import type { RulesChange } from './adapters/rules-in-force.ts';
 import type { ImmutabilitySwitch } from './adapters/immutability-switch.ts';
 import { waitedOutMs } from './adapters/workers/lease.ts';
 import type { OneStore } from './adapters/workers/remote-store.ts';
-import type { ServingReport } from './adapters/workers/worker-port.ts';
-import type { Address } from './config/addresses.ts';
 import { wireApi } from './app/api.ts';
 import type { SharedAuth } from './app/auth.ts';
 import type { Door } from './app/door.ts';
 import { Ending } from './app/ending.ts';
-import { closeServer, listen } from './app/listening.ts';
+import { closeDoor, closeServer, listen } from './app/listening.ts';
+import { readinessReader } from './app/readiness.ts';
 import { wireServing, type Serving } from './app/serving.ts';
-import { connectKept, lifetimesOf, openStore, ownBesides, type Store } from './app/store.ts';
+import { connectKept, lifetimesOf, openStore, ownBesides } from './app/store.ts';
 import type { Config } from './config/config.ts';
 import type { ManagedRules } from './core/managed-rules.ts';
 import { noNotices, type Notices } from './core/notices.ts';
 import type { Clock, RuleSource } from './core/ports.ts';
-import { adminServer, type Readiness } from './http/admin.ts';
+import { adminServer } from './http/admin.ts';
 
-/** How long running requests may go on once the end has been asked for. */
-const closeMs = 10_000;
+/** Of the admin listener, once the door is closed. */
+const closeAdminMs = 1_000;
 
 export interface App {
   /** As `127.0.0.1:8080`. */
@@ -71,15 +70,18 @@ async function serve(config: Config, given: Given, log: Logger, ending: Ending):
   const { DoorOfWorkers } = isAlone ? {} : await import('./app/workers.ts');
   const door = DoorOfWorkers
     ? new DoorOfWorkers({ config, store, auth: serving.auth, clock, log })
-    : ownDoor(serving, config.listen);
+    : ownDoor(serving, config);
 
   const managed = store.managed && settledBy(door, store.managed);
   const api = await wireApi(config.admin, { ...store, ...serving, managed, log, audit });
   const tls = config.admin.tls ? serving.tls?.forOperators() : undefined;
-  const admin = await adminServer(async () => readinessOf(store, await door.report()), api, tls);
+  const readiness = readinessReader({ store, door, upstream: serving.upstream, clock });
+  const admin = await adminServer(() => readiness.read(), api, tls);
   serving.tls?.follow(serving.server, admin);
   ending.add(async () => {
-    await Promise.all([door.close(), closeServer(admin, closeMs)]);
+    readiness.drains();
+    await door.close();
+    await closeServer(admin, closeAdminMs);
   });
   return {
     address: await door.open(),
@@ -113,19 +115,19 @@ export async function startWorker(config: Config, log: Logger, primary: FromPrim
   const around = { clock, log, audit, ending, notices, shared, ticketKeys };
   const serving = await wireServing(config, { ...kept, rules }, around);
   serving.tls?.follow(serving.server);
-  const door = ownDoor(serving, config.listen);
+  const door = ownDoor(serving, config);
   ending.add(() => door.close());
   return { ...door, close: () => ending.run() };
 }
 
 /** This process alone. */
-function ownDoor({ server, report, reopen }: Serving, address: Address): Door {
+function ownDoor({ server, draining, report, reopen }: Serving, { listen: address, shutdown }: Config): Door {
   return {
     open: () => listen(server, address),
     report: () => Promise.resolve(report()),
     settled: () => Promise.resolve(),
     reopen,
-    close: () => closeServer(server, closeMs),
+    close: () => closeDoor(server, draining, shutdown),
   };
 }
 
@@ -153,18 +155,6 @@ function startAudit({ auditFile }: Config['log'], log: Logger, ending: Ending): 
 function auditOfRules(audit: AuditFile): (change: RulesChange) => void {
   return (change) => {
     audit.write({ audit: 'rules', ...change });
-  };
-}
-
-function readinessOf({ rules }: Store, { needed, noted, counts }: ServingReport): Readiness {
-  const { tamperings = 0, warned = 0 } = counts;
-  return {
-    needed: { rules: rules.doubt() ?? 'ok', ...needed },
-    noted: {
-      ...noted,
-      ...(tamperings > 0 && { tampering: `seen ${tamperings} times` }),
-      ...(warned > 0 && { warned: `of ${warned} writes` }),
-    },
   };
 }
 

@@ -89,7 +89,7 @@ async function wireUpstream(
         retryAfterSeconds: 5,
       });
     },
-    readiness: () => ({ upstream: guard.state }),
+    readiness: () => ({ upstream_auth: guard.state }),
     close: () => {
       guard.close();
     },

@@ -22,6 +22,8 @@ export function sumOf(reports: readonly ServingReport[]): ServingReport {
   return {
     needed: reports.reduce((all, { needed }) => worstOf(all, needed), {}),
     noted: reports.reduce((all, { noted }) => worstOf(all, noted), {}),
+    // Of one part they are moments apart.
+    sinceMs: reports.reduce((all, { sinceMs }) => ({ ...all, ...sinceMs }), {}),
     counts: reports.reduce((all, { counts }) => added(all, counts), {}),
   };
 }

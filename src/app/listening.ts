@@ -2,7 +2,11 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../config/addresses.ts';
+import type { ShutdownConfig } from '../config/config.ts';
+import type { Draining } from '../http/draining.ts';
+import { lookUpMs } from '../http/look-up.ts';
 
 export type Listener = Server | TlsServer;
 
@@ -20,12 +24,42 @@ export async function listen(server: Listener, { host, port }: Address): Promise
 /** Accepts nothing new, ends idle connections, and lets what runs come to its end, for a while. */
 export async function closeServer(server: Listener, timeoutMs: number): Promise<void> {
   if (!server.listening) return;
+  // Those that wait to be accepted would be reset: Node accepts them all in one turn, right before this.
+  await nextTurn();
   const closed = once(server, 'close');
   server.close();
-  server.closeIdleConnections();
-  const timer = setTimeout(() => {
+  // Also those whose last answer had begun before anybody knew that it was the last.
+  const idle = setInterval(() => {
+    server.closeIdleConnections();
+  }, idleEveryMs);
+  const end = setTimeout(() => {
     server.closeAllConnections();
   }, timeoutMs);
+  server.closeIdleConnections();
   await closed;
-  clearTimeout(timer);
+  clearInterval(idle);
+  clearTimeout(end);
+}
+
+const idleEveryMs = 50;
+/** What was cut takes back what it had claimed, when it hears what it had asked for. */
+const cleanUpMs = lookUpMs + 1_000;
+
+/** The same for the door: first it says that it will, and in the end nothing is done any more for anybody. */
+export async function closeDoor(
+  server: Listener,
+  draining: Draining,
+  { delaySeconds, timeoutSeconds }: ShutdownConfig,
+): Promise<void> {
+  draining.start();
+  if (server.listening && delaySeconds > 0) await sleep(delaySeconds * 1000);
+  await closeServer(server, timeoutSeconds * 1000);
+  const given = new AbortController();
+  await Promise.race([draining.idle(), sleep(cleanUpMs, undefined, { signal: given.signal })]);
+  given.abort();
+}
+
+/** @returns by when a door is closed, whatever its clients and its upstream do, in milliseconds */
+export function longestClosingMs({ delaySeconds, timeoutSeconds }: ShutdownConfig): number {
+  return (delaySeconds + timeoutSeconds) * 1000 + cleanUpMs;
 }

@@ -10,6 +10,7 @@ import type { Config } from '../config/config.ts';
 import type { Notices } from '../core/notices.ts';
 import type { Clock, RuleSource } from '../core/ports.ts';
 import type { ExplainPorts } from '../http/api/explain.ts';
+import { Draining } from '../http/draining.ts';
 import { trustedProxies, type Addressing } from '../http/forwarded.ts';
 import { observer } from '../http/log.ts';
 import { passthrough } from '../http/passthrough.ts';
@@ -39,6 +40,7 @@ interface Surroundings {
 
 export interface Serving {
   readonly server: Listener;
+  readonly draining: Draining;
   readonly auth: Auth;
   readonly upstream: Upstream;
   readonly tls: ServerTls | undefined;
@@ -82,22 +84,27 @@ export async function wireServing(
   const uploads = { seals: store.seals, closedPrefixes: config.passthrough.map(({ prefix }) => prefix) };
   const { observe, warned } = observer(log, audit);
   const addressing = addressingOf(config);
+  const draining = new Draining();
   const route = {
     registry: { ...judging, claims, upstream, changes, answers, uploads, idleMs, ...auth },
     tokens: auth.tokens,
     passthrough: passthrough(config.passthrough, upstream.origin, idleMs, opened.tls),
-    ...{ addressing, observe, limits: wireLimits(config, log) },
+    ...{ addressing, observe, draining, limits: wireLimits(config, log) },
   };
   const trusted = addressing.trustedProxies;
   return {
     server: registryServer(route, keepingOf(config, { trusted, tls: tls?.forClients(), log })),
-    ...{ auth, upstream, tls },
+    ...{ draining, auth, upstream, tls },
     explain: { ...judging, own, lifting: judging, auth: config.auth },
-    report: () => ({
-      needed: auth.readiness(),
-      noted: { ...store.notes(), ...doubts({ tls: tls?.doubt(), upstream_tls: opened.tls?.doubt() }) },
-      counts: { tamperings: facts.tamperings, warned: warned() },
-    }),
+    report: () => {
+      const { noted, sinceMs } = store.notes();
+      return {
+        needed: auth.readiness(),
+        noted: { ...noted, ...doubts({ tls: tls?.doubt(), upstream_tls: opened.tls?.doubt() }) },
+        sinceMs,
+        counts: { tamperings: facts.tamperings, warned: warned() },
+      };
+    },
     reopen: () => {
       audit?.reopen();
       void tls?.reload();

@@ -6,6 +6,7 @@ import { InMemoryClaims } from '../adapters/claims-memory.ts';
 import { lockFile } from '../adapters/file-lock.ts';
 import type { ImmutabilitySwitch } from '../adapters/immutability-switch.ts';
 import type { ToldRules } from '../adapters/workers/rules-feed.ts';
+import type { ServingReport } from '../adapters/workers/worker-port.ts';
 import { ManagedRulesFile } from '../adapters/managed-rules-file.ts';
 import { RulesFile } from '../adapters/rules-file.ts';
 import { openSealKey } from '../adapters/seal-key-file.ts';
@@ -40,7 +41,7 @@ export interface Kept {
   /** Who else may hold answers of the same upstream, beside the other processes of this machine. */
   readonly announcements: Announcements;
   /** For operators; nothing of it keeps this process from serving. */
-  readonly notes: () => Readonly<Record<string, string>>;
+  readonly notes: () => Pick<ServingReport, 'noted' | 'sinceMs'>;
 }
 
 /** What one process keeps to itself, and what replicas share. */
@@ -123,7 +124,7 @@ export function ownBesides(config: Config): Pick<Kept, 'announcements' | 'seals'
   return {
     announcements: nobodyElse,
     seals: new KeyedSeals(() => [sealKey], wallClock),
-    notes: () => ({}),
+    notes: () => ({ noted: {}, sinceMs: {} }),
   };
 }
 
@@ -166,10 +167,9 @@ export async function connectKept(
   ending.add(() => {
     sealKeys.close();
   });
-  const notes = (): Record<string, string> => {
+  const notes: Kept['notes'] = () => {
     const { isUp, sinceMs } = store.state();
-    const seconds = Math.round((wallClock.nowMs() - sinceMs) / 1000);
-    return { redis: isUp ? (claims.doubt() ?? 'ok') : `away for ${seconds} s` };
+    return { noted: { redis: isUp ? (claims.doubt() ?? 'ok') : 'away' }, sinceMs: { redis: sinceMs } };
   };
   const kept: Kept = {
     ...{ claims, notes },

@@ -21,6 +21,7 @@ import { pack } from '../config/handing-over.ts';
 import { StoreAway, type Clock } from '../core/ports.ts';
 import type { Auth } from './auth.ts';
 import { added, sumOf, type Door } from './door.ts';
+import { longestClosingMs } from './listening.ts';
 import type { Store } from './store.ts';
 import { versionOnDisk } from './version.ts';
 
@@ -29,8 +30,8 @@ const entry = new URL(`../main/worker.${import.meta.url.slice(-2)}`, import.meta
 
 /** How long a worker may take to say how it is. */
 const reportMs = 1_000;
-/** By then a worker has ended that was asked to: what it is about gets ten seconds. */
-const closeMs = 15_000;
+/** What a process takes to end when its door is closed. */
+const endMs = 5_000;
 
 export interface PrimaryOptions {
   readonly config: Config;
@@ -89,11 +90,11 @@ export class DoorOfWorkers implements Door {
       this.#counted.set(worker, report.counts);
       return report;
     });
-    const { needed, noted } = sumOf(reports);
+    const { needed, noted, sinceMs } = sumOf(reports);
     const counts = [...this.#counted.values()].reduce(added, this.#countedBefore);
     const { workers } = this.#options.config;
     const state = reports.length === workers ? 'ok' : `${reports.length} of ${workers} serve`;
-    return { needed: { workers: state, ...needed }, noted, counts };
+    return { needed: { workers: state, ...needed }, noted, sinceMs, counts };
   }
 
   settled(): Promise<void> {
@@ -105,7 +106,7 @@ export class DoorOfWorkers implements Door {
   }
 
   async close(): Promise<void> {
-    await this.#workers.close(closeMs);
+    await this.#workers.close(longestClosingMs(this.#options.config.shutdown) + endMs);
     this.#feed.close();
   }
 

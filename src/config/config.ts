@@ -55,11 +55,20 @@ export interface Config {
   readonly uploads: { readonly sealKeyFile: string };
   readonly passthrough: readonly Passthrough[];
   readonly limits: LimitsConfig;
+  readonly shutdown: ShutdownConfig;
   readonly log: {
     readonly level: Values['log.level'];
     /** `-`: standard output. */
     readonly auditFile: string | undefined;
   };
+}
+
+/** Between SIGTERM and the end of the process. */
+export interface ShutdownConfig {
+  /** While new connections are still accepted. */
+  readonly delaySeconds: number;
+  /** After that. */
+  readonly timeoutSeconds: number;
 }
 
 /** Tagwarden's own, for look-ups. */
@@ -108,6 +117,10 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
     uploads: { sealKeyFile: values['uploads.seal_key_file'] },
     passthrough: values.passthrough,
     limits: arrangeLimits(values),
+    shutdown: {
+      delaySeconds: values['shutdown.delay_seconds'],
+      timeoutSeconds: values['shutdown.timeout_seconds'],
+    },
     log: { level: values['log.level'], auditFile: values['log.audit_file'] },
   });
 }

@@ -6,6 +6,7 @@ import { flag, integer, listOf, oneOf, path, pathOrStdout, text, userName } from
 import { limitKeys } from './limit-keys.ts';
 import { passthroughs } from './passthrough.ts';
 import { keyPrefix, redisUrl } from './redis-url.ts';
+import { shutdownKeys } from './shutdown-keys.ts';
 
 const authModes = ['anonymous', 'upstream', 'token', 'builtin'] as const;
 // Asymmetric ones alone: with HMAC whoever knows a public key could sign.
@@ -262,6 +263,7 @@ export const keys = {
     'Paths outside /v2/ that are forwarded as they are, as /ui; GET and HEAD, or { prefix: /ui, methods: [GET, POST] }.',
   ),
   ...limitKeys,
+  ...shutdownKeys,
   'log.level': defaulting(
     'info',
     oneOf(['trace', 'debug', 'info', 'warn', 'error']),

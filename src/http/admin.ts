@@ -9,12 +9,20 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { TlsOptions } from 'node:tls';
 import type { FastifyPluginAsync, FastifyReply } from 'fastify';
 
-/** The state of each part: `ok`, or what is wrong with it. */
+export interface Part {
+  /** `ok`, or what is wrong with it. */
+  readonly state: string;
+  /** For how long, as far as it was looked at. */
+  readonly seconds: number;
+}
+
 export interface Readiness {
+  /** Asked to end: others are to be used. */
+  readonly isDraining: boolean;
   /** What serving needs. */
-  readonly needed: Readonly<Record<string, string>>;
+  readonly needed: Readonly<Record<string, Part>>;
   /** What serving goes on without, for a load balancer that took every replica out would end the pulls too. */
-  readonly noted: Readonly<Record<string, string>>;
+  readonly noted: Readonly<Record<string, Part>>;
 }
 
 const bodyLimitBytes = 64 * 1024;
@@ -49,10 +57,10 @@ interface Page {
   readonly body: object;
 }
 
-function readyPage({ needed, noted }: Readiness): Page {
-  const isReady = Object.values(needed).every((state) => state === 'ok');
-  const status = isReady ? 'ok' : 'not ready';
-  return { status: isReady ? 200 : 503, body: { status, ...needed, ...noted } };
+function readyPage({ isDraining, needed, noted }: Readiness): Page {
+  const isWell = Object.values(needed).every(({ state }) => state === 'ok');
+  const status = isDraining ? 'draining' : isWell ? 'ok' : 'not ready';
+  return { status: status === 'ok' ? 200 : 503, body: { status, parts: { ...noted, ...needed } } };
 }
 
 async function answerPage(res: ServerResponse, page: () => Page | Promise<Page>): Promise<void> {

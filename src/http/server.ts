@@ -10,6 +10,7 @@ import { parseTarget } from '../core/target.ts';
 import { answerError } from './answer.ts';
 import type { BodyPace } from './body-pace.ts';
 import { limitConnections, type ConnectionLimits } from './connections.ts';
+import type { Draining } from './draining.ts';
 import type { Exchange } from './exchange.ts';
 import { addressOf, type Addressing } from './forwarded.ts';
 import type { Limits, Quota } from './limits.ts';
@@ -25,6 +26,7 @@ export interface Route {
   readonly tokens: TokenEndpoint | undefined;
   readonly addressing: Addressing;
   readonly limits: Limits;
+  readonly draining: Draining;
   /** Hears of every exchange when it is over; `error` is what was answered in place of a forwarded response. */
   readonly observe: (exchange: { req: IncomingMessage; res: ServerResponse }, seen: Seen) => void;
 }
@@ -116,6 +118,7 @@ async function serve(
   awaitsContinue: boolean,
 ): Promise<void> {
   const startedAt = performance.now();
+  route.draining.begin(res);
   // Node has thrown away what came right behind it: whatever comes next could be the middle of a message.
   if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
   const given = headerValues(req.rawHeaders, 'x-request-id');
@@ -147,6 +150,7 @@ async function serve(
   }
   quota?.end();
   route.observe({ req, res }, { trail, error, client, durationMs: performance.now() - startedAt });
+  route.draining.end(res);
 }
 
 /** @throws RegistryError before anything goes by them */

@@ -2,17 +2,23 @@ import t from 'tap';
 import { sumOf } from '../../src/app/door.ts';
 
 t.test('of several processes: what is not well is told, and counts are added up', (t) => {
-  const one = { needed: { upstream: 'ok' }, noted: { redis: 'ok' }, counts: { warned: 1, tamperings: 2 } };
-  const two = { needed: { upstream: 'away' }, noted: {}, counts: { warned: 10, others: 5 } };
-  const three = { needed: { upstream: 'slow' }, noted: { redis: 'away for 3 s' }, counts: {} };
+  const one = {
+    needed: { upstream: 'ok' },
+    noted: { redis: 'ok' },
+    counts: { warned: 1, tamperings: 2 },
+    sinceMs: { redis: 1 },
+  };
+  const two = { needed: { upstream: 'away' }, noted: {}, counts: { warned: 10, others: 5 }, sinceMs: {} };
+  const three = { needed: { upstream: 'slow' }, noted: { redis: 'away' }, counts: {}, sinceMs: { redis: 3 } };
   const counts = { warned: 11, tamperings: 2, others: 5 };
   t.same(sumOf([one, two, three]), {
     needed: { upstream: 'away' },
-    noted: { redis: 'away for 3 s' },
+    noted: { redis: 'away' },
+    sinceMs: { redis: 3 },
     counts,
   });
   t.same(sumOf([three, two, one]).needed, { upstream: 'slow' }, 'the first of them');
   t.same(sumOf([one]), one);
-  t.same(sumOf([]), { needed: {}, noted: {}, counts: {} });
+  t.same(sumOf([]), { needed: {}, noted: {}, sinceMs: {}, counts: {} });
   t.end();
 });

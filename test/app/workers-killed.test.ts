@@ -133,7 +133,10 @@ t.test('one that stood still judges nothing by rules that are no more', { buffer
     `${rules}  - { id: more, tag_name_pattern: ^main$, immutable: true }\n`,
   );
   renameSync(`${fleet.rulesFile}.new`, fleet.rulesFile);
-  t.match(await fleet.readiness(), { status: 503, json: { status: 'not ready', workers: '1 of 2 serve' } });
+  t.match(await fleet.readiness(), {
+    ...{ status: 503, said: 'not ready' },
+    states: { workers: '1 of 2 serve' },
+  });
   await fleet.logged('in force', ({ msg, tagRules }) => msg === 'rules in force' && tagRules === 2, 20_000);
   const pushing = client.push('main', 'y');
   await sleep(50);
@@ -163,7 +166,7 @@ t.test('what each worker counts is added up, and not lost with it', { buffered: 
   const all = [...clients.values()];
   await all[0]?.push('v1', 'x');
   for (const [at, client] of all.entries()) t.equal((await client.push('v1', `${at}`)).status, 201);
-  const warned = async (): Promise<string | undefined> => (await fleet.readiness()).json['warned'];
+  const warned = async (): Promise<string | undefined> => (await fleet.readiness()).states['warned'];
   t.equal(await warned(), 'of 2 writes');
   const [pid = 0] = clients.keys();
   process.kill(pid, 'SIGKILL');

@@ -16,7 +16,10 @@ t.test('two workers serve one address, and say so once', { buffered: true }, asy
   const fleet = await startFleet(t);
   t.equal(fleet.workers().length, 2);
   t.equal(fleet.lines.filter(({ msg }) => msg === 'listening').length, 1);
-  t.same(await fleet.readiness(), { status: 200, json: { status: 'ok', rules: 'ok', workers: 'ok' } });
+  t.match(await fleet.readiness(), {
+    status: 200,
+    states: { rules: 'ok', upstream: 'ok', workers: 'ok' },
+  });
   t.equal((await Client.ofEachWorker(t, fleet)).size, 2, 'each serves');
   t.equal(fleet.lines.filter(({ msg }) => msg === 'rules in force').length, 1);
   await fleet.app.close();
@@ -26,7 +29,7 @@ t.test('two workers serve one address, and say so once', { buffered: true }, asy
 t.test('one worker is the process itself', { buffered: true }, async (t) => {
   const fleet = await startFleet(t, { workers: 1 });
   t.same(fleet.workers(), []);
-  t.same(await fleet.readiness(), { status: 200, json: { status: 'ok', rules: 'ok' } });
+  t.match(await fleet.readiness(), { status: 200, states: { rules: 'ok', upstream: 'ok' } });
 });
 
 t.test(

@@ -58,6 +58,7 @@ t.test('defaults', (t) => {
       headerTimeoutSeconds: 60,
       keepAliveSeconds: 100,
     },
+    shutdown: { delaySeconds: 0, timeoutSeconds: 60 },
     log: { level: 'info', auditFile: undefined },
   });
   t.end();

@@ -7,12 +7,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from 'node:tls';
 import t, { type Test } from 'tap';
 import { Authority, type Issued, type IssuedFiles } from '../fixtures/authority.ts';
-import { ask } from '../fixtures/ask.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { blob, startFront, uploads, type Front } from '../fixtures/front.ts';
 import type { TagwardenOptions } from '../fixtures/tagwarden.ts';
 import { askTls, failureOf } from '../fixtures/tls-client.ts';
 import type { Script } from '../fixtures/upstream.ts';
+import { readinessAt } from '../fixtures/readiness.ts';
 
 interface Secured extends Front {
   readonly authority: Authority;
@@ -20,7 +20,7 @@ interface Secured extends Front {
   readonly port: number;
   readonly ca: string;
   /** What `/readyz` has beside what is needed. */
-  readonly notes: () => Promise<Record<string, unknown>>;
+  readonly notes: () => Promise<Readonly<Record<string, string>>>;
 }
 
 async function startSecured(
@@ -31,10 +31,7 @@ async function startSecured(
   const files = await authority.issueFiles('first', { subject: 'CN=first' });
   const tls = ['--tls-cert-file', files.certFile, '--tls-key-file', files.keyFile];
   const front = await startFront(t, script, { ...options, flags: [...tls, ...flags] });
-  const notes = async (): Promise<Record<string, unknown>> => {
-    const { body } = await ask(`http://${front.tagwarden.app.adminAddress}/readyz`);
-    return JSON.parse(body.toString()) as Record<string, unknown>;
-  };
+  const notes = async () => (await readinessAt(front.tagwarden.app.adminAddress)).states;
   return { ...front, authority, files, port: front.tagwarden.port, ca: authority.cert, notes };
 }
 

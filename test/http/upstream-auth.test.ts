@@ -5,6 +5,7 @@ import { on, signGitlab, type TokenKnobs } from '../fixtures/issuer.ts';
 import { rulesElsewhere, startTagwarden, type Tagwarden } from '../fixtures/tagwarden.ts';
 import { encode, newKey } from '../fixtures/token-key.ts';
 import { answerOci, startUpstream, type Script, type ScriptedUpstream } from '../fixtures/upstream.ts';
+import { readinessAt } from '../fixtures/readiness.ts';
 
 const key = newKey();
 const digest = `sha256:${'a'.repeat(64)}`;
@@ -80,16 +81,19 @@ for (const [what, script] of careless) {
     }
     t.same(written(), []);
     t.equal((await as(token, 'GET', '/v2/a/manifests/v1')).status, 200, 'reads go on');
-    const ready = await ask(`http://${tagwarden.app.adminAddress}/readyz`);
-    t.equal(ready.status, 503);
-    t.match(JSON.parse(ready.body), { upstream: /answers 200/ });
+    const ready = await readinessAt(tagwarden.app.adminAddress);
+    t.match(ready, {
+      status: 503,
+      said: 'not ready',
+      states: { upstream: 'ok', upstream_auth: /answers 200/ },
+    });
     upstream.script = registryOf(scene.good);
     const isPushed = async (): Promise<boolean> =>
       (await as(token, 'POST', '/v2/a/blobs/uploads/')).status === 201;
     await eventually('writes go on', isPushed, 15_000);
     // Each worker sees it for itself.
     const isReady = async (): Promise<boolean> =>
-      (await ask(`http://${tagwarden.app.adminAddress}/readyz`)).status === 200;
+      (await readinessAt(tagwarden.app.adminAddress)).status === 200;
     await eventually('it is ready', isReady, 15_000);
   });
 }

@@ -9,6 +9,7 @@ import { blob, manifest, uploads } from '../fixtures/front.ts';
 import { errorsOf } from '../fixtures/loaded-config.ts';
 import { startTagwarden, type Tagwarden } from '../fixtures/tagwarden.ts';
 import { answerOci, startUpstream, type ScriptedUpstream, type Script } from '../fixtures/upstream.ts';
+import { readinessAt } from '../fixtures/readiness.ts';
 
 const rules = 'tag_rules:\n  - { tag_name_pattern: ^v, immutable: true }\n';
 
@@ -104,8 +105,8 @@ t.test('an upstream that cannot be trusted is refused on every path, and the log
     const told = tagwarden.logs.filter(({ msg }) => msg === 'the upstream is not trusted');
     t.match(told, [{ reason }], `${name}: told once, and not for each request`);
     pushes.push(ask(tagwarden.url + manifest, { method: 'PUT', body: Buffer.from('{}') }).then(refusalOf));
-    const ready = await ask(`http://${tagwarden.app.adminAddress}/readyz`);
-    t.match((JSON.parse(ready.body.toString()) as Record<string, unknown>)['upstream_tls'], reason, name);
+    const { states } = await readinessAt(tagwarden.app.adminAddress);
+    t.match(states['upstream_tls'], reason, name);
   }
   // What must be known first is asked for again and again.
   for (const push of await Promise.all(pushes))

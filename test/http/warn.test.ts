@@ -9,6 +9,7 @@ import { temporaryDirectory } from '../fixtures/program.ts';
 import { startRegistry, type Registry } from '../fixtures/registry.ts';
 import { logged, startTagwarden, type Tagwarden } from '../fixtures/tagwarden.ts';
 import type { Script } from '../fixtures/upstream.ts';
+import { readinessAt } from '../fixtures/readiness.ts';
 
 const repository = 'flightjs/flight';
 const [one, two] = [imageOf('one'), imageOf('two')];
@@ -98,8 +99,8 @@ t.test('what a rule that only warns would refuse passes, and is told', async (t)
     ({ requestId, level }) => requestId === 'push-v1' && level === 40,
   );
   t.match(told, { ...line, audit: undefined });
-  const ready = await ask(`http://${door.tagwarden.app.adminAddress}/readyz`);
-  t.match(JSON.parse(ready.body.toString()), { status: 'ok', warned: 'of 1 writes' }, 'and counted');
+  const ready = await readinessAt(door.tagwarden.app.adminAddress);
+  t.match(ready, { said: 'ok', states: { warned: 'of 1 writes' } }, 'and counted');
 });
 
 t.test('levels, uploads and deletes are told of too', async (t) => {

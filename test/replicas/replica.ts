@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import type { Test } from 'tap';
 import { asUser } from '../fixtures/program.ts';
 import { projectRoot } from '../fixtures/start.ts';
+import { readinessAt, type Readiness } from '../fixtures/readiness.ts';
 
 /** A line of its log; `time` in epoch milliseconds. */
 export interface LogLine {
@@ -129,12 +130,7 @@ export class Replica {
   }
 
   /** What `/readyz` says of each part; undefined where nobody answers. */
-  async readiness(): Promise<Readonly<Record<string, unknown>> | undefined> {
-    try {
-      const answer = await fetch(`http://${this.#adminAddress}/readyz`);
-      return (await answer.json()) as Record<string, unknown>;
-    } catch {
-      return undefined;
-    }
+  async readiness(): Promise<Readiness | undefined> {
+    return readinessAt(this.#adminAddress).catch(() => undefined);
   }
 }

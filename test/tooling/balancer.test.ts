@@ -68,6 +68,38 @@ t.test('a replica that is not there is passed over', async (t) => {
   t.equal(push.status, 200, 'and what follows does not try again');
 });
 
+for (const [method, length] of [
+  ['PUT', 2],
+  ['PUT', undefined],
+  ['PUT', 99_999],
+  ['PUT', 2 ** 20],
+  ['DELETE', undefined],
+  ['POST', undefined],
+  ['PATCH', 5],
+] as const) {
+  t.test(`the first to meet it, a ${method} of ${length ?? 'no'} bytes, goes to the other one`, async (t) => {
+    const replica = await startUpstream(t, (req, res) => void req.on('end', () => res.end()).resume());
+    const { host } = new URL(replica.url);
+    // One of the two is asked first.
+    for (const isFirst of [true, false]) {
+      const away = `127.0.0.1:${await freePort()}`;
+      const url = await startBalancer(t, ...(isFirst ? ([away, host] as const) : ([host, away] as const)));
+      const body = length === undefined ? undefined : 'x'.repeat(length);
+      for (let turn = 0; turn < 2; turn++) {
+        const response = await fetch(`${url}/v2/a/manifests/v1`, {
+          method,
+          ...(body !== undefined && { body }),
+        });
+        t.equal(response.status, 200);
+      }
+    }
+    t.strictSame(
+      replica.requests.map((arrived) => [arrived.method, arrived.body.length]),
+      Array.from({ length: 4 }, () => [method, length ?? 0]),
+    );
+  });
+}
+
 t.test(
   'Host, path and body arrive as they were sent, and no word of the client on where it comes from',
   async (t) => {

@@ -21,6 +21,8 @@ export interface ServingReport {
   /** As in Readiness. */
   readonly needed: Readonly<Record<string, string>>;
   readonly noted: Readonly<Record<string, string>>;
+  /** Since when parts are as they are, where that is known: epoch milliseconds. */
+  readonly sinceMs: Readonly<Record<string, number>>;
   /** Since it started. Of several processes they are added up. */
   readonly counts: Counts;
 }

@@ -56,7 +56,7 @@ async function startFailing(t: Test): Promise<Scene> {
       hasIntrospection: false,
     },
   });
-  const server = await adminServer(() => ({ needed: {}, noted: {} }), api);
+  const server = await adminServer(() => ({ isDraining: false, needed: {}, noted: {} }), api);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => server.close());
