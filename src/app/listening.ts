@@ -24,8 +24,7 @@ export async function listen(server: Listener, { host, port }: Address): Promise
 /** Accepts nothing new, ends idle connections, and lets what runs come to its end, for a while. */
 export async function closeServer(server: Listener, timeoutMs: number): Promise<void> {
   if (!server.listening) return;
-  // Those that wait to be accepted would be reset: Node accepts them all in one turn, right before this.
-  await nextTurn();
+  await allAccepted(server);
   const closed = once(server, 'close');
   server.close();
   // Also those whose last answer had begun before anybody knew that it was the last.
@@ -41,6 +40,32 @@ export async function closeServer(server: Listener, timeoutMs: number): Promise<
   clearTimeout(end);
 }
 
+/**
+ * Resolves when nobody waits to be accepted: whoever does is reset when the listener closes, and may have sent a push
+ * already. One connection is accepted in each turn of the loop (libuv, since 1.45), and one that comes while a long turn
+ * runs is not seen before the next: a short one is waited for, in which nobody came.
+ */
+async function allAccepted(server: Listener): Promise<void> {
+  let isAccepting = true;
+  const onConnection = (): void => {
+    isAccepting = true;
+  };
+  server.on('connection', onConnection);
+  const begunMs = performance.now();
+  for (let turnMs = Infinity; isAccepting || turnMs > quietTurnMs;) {
+    isAccepting = false;
+    const turnsMs = performance.now();
+    await nextTurn();
+    const nowMs = performance.now();
+    turnMs = nowMs - turnsMs;
+    if (nowMs - begunMs > acceptMs) break;
+  }
+  server.off('connection', onConnection);
+}
+
+const quietTurnMs = 0.1;
+/** For clients that come faster than they are accepted. */
+const acceptMs = 2_000;
 const idleEveryMs = 50;
 /** What was cut takes back what it had claimed, when it hears what it had asked for. */
 const cleanUpMs = lookUpMs + 1_000;

@@ -4,18 +4,27 @@ import { digestOf, type Image } from '../fixtures/image.ts';
 
 const manifestType = 'application/vnd.oci.image.manifest.v1+json';
 
+/** A layer is tried so often by the docker engine, at either way (maxUploadAttempts, maxDownloadAttempts); nothing else is. */
+const layerAttempts = 5;
+
 /** Pushes and pulls as the docker engine does: the same requests, in the same order, with the same patience. */
 export class DockerLike {
   readonly #url: string;
   readonly #agent: Agent;
+  #retries = 0;
 
   constructor(url: string, agent: Agent) {
     this.#url = url;
     this.#agent = agent;
   }
 
+  /** How often a layer was tried again. */
+  get retries(): number {
+    return this.#retries;
+  }
+
   async push(repository: string, tag: string, { blobs, bytes, descriptor }: Image): Promise<void> {
-    await Promise.all(blobs.map((blob) => this.#pushLayer(repository, blob.bytes)));
+    await Promise.all(blobs.map((blob) => this.#patiently(() => this.#pushLayer(repository, blob.bytes))));
     const headers = ['Content-Type', descriptor.mediaType];
     await this.#ask(`/v2/${repository}/manifests/${tag}`, [201], { method: 'PUT', headers, body: bytes });
   }
@@ -27,7 +36,7 @@ export class DockerLike {
     const { config, layers } = JSON.parse(body.toString()) as { config: Named; layers: readonly Named[] };
     await Promise.all(
       [config, ...layers].map(async ({ digest }) => {
-        const blob = await this.#ask(`/v2/${repository}/blobs/${digest}`, [200]);
+        const blob = await this.#patiently(() => this.#ask(`/v2/${repository}/blobs/${digest}`, [200]));
         if (digestOf(blob.body) !== digest) throw new Error(`${digest} came with other bytes`);
       }),
     );
@@ -43,6 +52,17 @@ export class DockerLike {
     const end = new URL(locationOf(patched), this.#url);
     end.searchParams.set('digest', digest);
     await this.#ask(end.pathname + end.search, [201], { method: 'PUT' });
+  }
+
+  async #patiently<Result>(attempt: () => Promise<Result>): Promise<Result> {
+    for (let left = layerAttempts; ; left--) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (left === 1) throw error;
+        this.#retries += 1;
+      }
+    }
   }
 
   async #ask(target: string, expected: readonly number[], question: Question = {}): Promise<Answer> {
