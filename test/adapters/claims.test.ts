@@ -148,15 +148,15 @@ function suite(name: string, open: Opener): void {
   });
 
   t.test(`${name}: each delete has a mark of its own, that ends with its time`, async (t) => {
-    const claims = await open(t, { leaseMs: 100, ttlMs: 1_000 });
+    const claims = await open(t, { leaseMs: 100, ttlMs: 2_000 });
     await claims.mark(deleteOf('d1', layer));
     await claims.mark(deleteOf('d2', layer));
     await claims.unmark(deleteOf('d1', layer));
     t.match(await claims.claim(request('a')), { outcome: 'marked' });
     await claims.mark(deleteOf('d3', one, 'c'));
-    await sleep(600);
+    await sleep(1_200);
     t.ok(await claims.armMark(deleteOf('d2', layer)), 'a walk takes longer than a claim is leased for');
-    await sleep(600);
+    await sleep(1_200);
     t.match(await claims.claim(request('a')), { outcome: 'marked' }, 'armed: for its full time again');
     t.match(await claims.claim(request('a', { repository: 'c' as Repository })), { outcome: 'held' });
     t.notOk(await claims.armMark(deleteOf('d3', one, 'c')));
