@@ -15,22 +15,20 @@ export interface ForwardPorts {
   /** How long a transfer may stand still. */
   readonly idleMs: number;
   readonly uploads: UploadPorts;
+  /** Hears when the upstream begins to answer. */
+  readonly onAnswer?: () => void;
 }
 
 /** Sends an operation upstream and streams the answer back; resolves when the exchange is over. */
-export function forward(
-  exchange: Exchange,
-  operation: Operation,
-  { upstream, idleMs, uploads }: ForwardPorts,
-): Promise<void> {
+export function forward(exchange: Exchange, operation: Operation, ports: ForwardPorts): Promise<void> {
   const rewriting = {
     addressed: exchange.addressed,
-    upstreamOrigin: upstream.origin,
+    upstreamOrigin: ports.upstream.origin,
     isWrite: isWrite(operation),
-    upload: ongoingUpload(operation, uploads),
+    upload: ongoingUpload(operation, ports.uploads),
   };
   return new Promise((resolve) => {
-    new Forwarding(exchange, operation, upstream, idleMs, rewriting, resolve).send();
+    new Forwarding(exchange, operation, ports, rewriting, resolve).send();
   });
 }
 
@@ -47,6 +45,7 @@ class Forwarding implements AnswerReceiver {
   readonly #upstream: Upstream;
   readonly #rewriting: Rewriting;
   readonly #idleMs: number;
+  readonly #onAnswer: (() => void) | undefined;
   readonly #idle: NodeJS.Timeout;
   readonly #over: () => void;
   #sending: Sending | undefined;
@@ -59,8 +58,7 @@ class Forwarding implements AnswerReceiver {
   constructor(
     exchange: Exchange,
     operation: Operation,
-    upstream: Upstream,
-    idleMs: number,
+    { upstream, idleMs, onAnswer }: ForwardPorts,
     rewriting: Rewriting,
     over: () => void,
   ) {
@@ -69,6 +67,7 @@ class Forwarding implements AnswerReceiver {
     this.#upstream = upstream;
     this.#rewriting = rewriting;
     this.#idleMs = idleMs;
+    this.#onAnswer = onAnswer;
     this.#idle = setTimeout(() => {
       this.#giveUp(
         new RegistryError('UNAVAILABLE', { status: 504, message: 'the upstream registry went silent' }),
@@ -119,6 +118,7 @@ class Forwarding implements AnswerReceiver {
     if (this.#isOver) return;
     this.#idle.refresh();
     this.#exchange.trail.upstreamStatus = status;
+    this.#onAnswer?.();
     // A redirect of a write leads past us: to the upstream itself, or from http to https.
     if (this.#rewriting.isWrite && status >= 300 && status < 400) {
       this.#giveUp(

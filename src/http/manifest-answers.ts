@@ -6,7 +6,8 @@ import type { ReadMethod } from '../core/operation.ts';
 import type { Clock } from '../core/ports.ts';
 import { RecentlyUsed } from '../core/recently-used.ts';
 import type { RepositoryChanges } from '../core/repository-changes.ts';
-import type { ManifestQuestion } from './manifest-question.ts';
+import { JoinedReads } from './joined-reads.ts';
+import { mayMove, type ManifestQuestion } from './manifest-question.ts';
 
 /** Sends a question as this caller would, by `GET` or by `HEAD`; `shown` is what of the answer's headers goes to a client. */
 export interface Asking {
@@ -32,7 +33,9 @@ export interface AnswerCounts {
   readonly misses: number;
   /** Those of them by which an answer that was kept was found to be still right. */
   readonly renewals: number;
-  /** Forwarded: of a tag that may move, by somebody whom others may not be answered like, too long, or at a bad moment. */
+  /** Of tags that may move: answered with what was asked for several at once. */
+  readonly joined: number;
+  /** Forwarded: by somebody whom others may not be answered like, too long, or at a bad moment. */
   readonly forwarded: number;
   readonly entries: number;
   readonly bytes: number;
@@ -67,6 +70,8 @@ const unreadableMs = 5_000;
 
 /** What the upstream answered to reads of manifests that do not change, for as long as that is known to be true. */
 export class ManifestAnswers {
+  /** Of tags that may move. */
+  readonly joined: JoinedReads;
   readonly #ports: AnswerPorts;
   readonly #running = new Map<string, Running>();
   /** Until when, in epoch milliseconds. */
@@ -80,6 +85,7 @@ export class ManifestAnswers {
 
   constructor(ports: AnswerPorts) {
     this.#ports = ports;
+    this.joined = new JoinedReads(ports);
   }
 
   get bodyLimitBytes(): number {
@@ -90,7 +96,7 @@ export class ManifestAnswers {
     const { entries, bytes } = this.#ports.store;
     return {
       ...{ hits: this.#hits, shared: this.#shared, misses: this.#misses, renewals: this.#renewals },
-      ...{ forwarded: this.#forwarded, entries, bytes },
+      ...{ joined: this.joined.joined, forwarded: this.#forwarded, entries, bytes },
     };
   }
 
@@ -101,7 +107,7 @@ export class ManifestAnswers {
 
   /** What is known without asking. */
   find(question: ManifestQuestion): KeptAnswer | undefined {
-    if (question.isRefresh) return undefined;
+    if (question.isRefresh || mayMove(question)) return undefined;
     const kept = this.#ports.store.find(question.key);
     if (!kept || !this.#isGood(kept, question)) return undefined;
     this.#hits += 1;

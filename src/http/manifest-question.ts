@@ -17,12 +17,17 @@ export interface ManifestQuestion {
   readonly method: ReadMethod;
   readonly repository: Repository;
   readonly reference: Reference;
-  /** Epoch milliseconds: what was asked before says nothing. */
+  /** Epoch milliseconds: what was asked before says nothing. Infinity: it may be another one at any time. */
   readonly sinceMs: number;
   /** The client wants it from the upstream. */
   readonly isRefresh: boolean;
   /** The client has these, and wants nothing if it is one of them; undefined: it has none. */
   readonly noneMatch: NoneMatch | undefined;
+}
+
+/** Whether nothing of it may be kept: only who asks at the same time may be answered with the same. */
+export function mayMove({ sinceMs }: ManifestQuestion): boolean {
+  return sinceMs === Infinity;
 }
 
 /** By whom it is asked, and by which rules. */
@@ -32,7 +37,7 @@ export interface Asker {
 }
 
 /**
- * Reads a request for a manifest by its digest, or by a tag that nobody may move.
+ * Reads a request for a manifest.
  * @returns undefined where it must go its own way: somebody may be let in by it, or kept out, as others are not
  */
 export function readQuestion(
@@ -45,9 +50,9 @@ export function readQuestion(
   // Known by something else than a token that we verified, which says nothing of what it may pull.
   if (!isVerified && caller.subject !== undefined) return undefined;
   if (awaitsContinue || hasBody(req) || !isPlain(operation, isVerified)) return undefined;
-  const sinceMs = 'digest' in reference ? 0 : immutableSince(rules, repository, reference.tag);
-  const asked = sinceMs === undefined ? undefined : readFields(headers, isVerified);
-  if (sinceMs === undefined || !asked) return undefined;
+  const asked = readFields(headers, isVerified);
+  if (!asked) return undefined;
+  const sinceMs = 'digest' in reference ? 0 : (immutableSince(rules, repository, reference.tag) ?? Infinity);
   const { host, protocol } = addressed;
   const { target } = printOperation(operation);
   const key = `${isVerified ? 'verified' : 'bare'} ${protocol}://${host}${target}${asked.choices}`;

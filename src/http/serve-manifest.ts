@@ -9,7 +9,13 @@ import type { Exchange } from './exchange.ts';
 import { forward, type ForwardPorts } from './forward.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 import type { Asking, ManifestAnswers } from './manifest-answers.ts';
-import { readQuestion, type Asker, type GetManifest, type ManifestQuestion } from './manifest-question.ts';
+import {
+  mayMove,
+  readQuestion,
+  type Asker,
+  type GetManifest,
+  type ManifestQuestion,
+} from './manifest-question.ts';
 
 export interface ManifestPorts extends ForwardPorts {
   /** Absent: nothing is answered from memory. */
@@ -25,33 +31,56 @@ export async function serveManifest(
   ports: ManifestPorts,
 ): Promise<void> {
   const { answers } = ports;
-  if (!answers || !(await answered(exchange, operation, asker, answers, ports))) {
+  const question = answers && readQuestion(exchange, operation, asker);
+  if (!question) {
     answers?.forwarded();
     return forward(exchange, operation, ports);
   }
+  const known = answers.find(question);
+  if (known) return answerKept(exchange, question, known, ports);
+  const asking = askingAs(exchange, operation, answers, ports);
+  const serveUnknown = mayMove(question) ? serveMoving : serveFixed;
+  if (await serveUnknown({ exchange, operation, question, asking, answers }, ports)) return;
+  answers.forwarded();
+  return forward(exchange, operation, ports);
 }
 
-/** Whether it was: from memory, or with what was asked for this request, or for one that asks the same. */
-async function answered(
-  exchange: Exchange,
-  operation: GetManifest,
-  asker: Asker,
-  answers: ManifestAnswers,
+interface Unknown {
+  readonly exchange: Exchange;
+  readonly operation: GetManifest;
+  readonly question: ManifestQuestion;
+  readonly asking: Asking;
+  readonly answers: ManifestAnswers;
+}
+
+/** Whether it was answered: with what was asked for this request, or for one that asks the same. */
+async function serveFixed(
+  { exchange, operation, question, asking, answers }: Unknown,
   ports: ManifestPorts,
 ): Promise<boolean> {
-  const question = readQuestion(exchange, operation, asker);
-  if (!question) return false;
-  const known = answers.find(question);
-  if (known) {
-    await answerKept(exchange, question, known, ports);
-    return true;
-  }
-  const { own, kept } = await answers.ask(question, askingAs(exchange, operation, answers, ports));
+  const { own, kept } = await answers.ask(question, asking);
   // Nobody is there any more.
   if (exchange.req.socket.destroyed) return true;
   if (own) await answerOwn(exchange, operation.method, own, ports);
   else if (kept) await answerKept(exchange, question, kept, ports);
   return own !== undefined || kept !== undefined;
+}
+
+/** Whether it was answered: by the upstream, or with what was asked for several after all of them had come. */
+async function serveMoving(
+  { exchange, operation, question, asking, answers }: Unknown,
+  ports: ManifestPorts,
+): Promise<boolean> {
+  const turn = answers.joined.enter(question, asking);
+  if ('answered' in turn) {
+    answers.forwarded();
+    await forward(exchange, operation, { ...ports, onAnswer: turn.answered }).finally(turn.answered);
+    return true;
+  }
+  const kept = await turn.joined;
+  if (exchange.req.socket.destroyed) return true;
+  if (kept) await answerKept(exchange, question, kept, ports);
+  return kept !== undefined;
 }
 
 /** Longer than this nobody waits for an answer to be read whole, before it is let stream. */

@@ -117,7 +117,11 @@ t.test('a client that goes away: the upstream connection is closed within a seco
       leave(wire.socket);
       await eventually(`${name}: closed`, () => [...used].every((socket) => socket.closed), 1_000);
       t.ok(performance.now() - leftAt < 1_000, `${name}: the client ${way}`);
-      t.equal(front.upstream.requests.length, before + 1, 'what was behind it went nowhere');
+      const others = front.upstream.requests.slice(before + 1);
+      // What the reader of blobs does not understand is asked for once more.
+      const again = others.filter(({ method, target }) => method === 'GET' && target === blob);
+      t.equal(others.length, sent === get ? again.length : 0, 'what was behind it went nowhere');
+      t.ok(again.length <= 1);
       if (arrived > 5) t.notOk(front.upstream.requests[before]?.complete, 'a cut body is never a whole one');
     }
   }
