@@ -11,6 +11,7 @@ import type { SharedAuth } from './app/auth.ts';
 import type { Door } from './app/door.ts';
 import { Ending } from './app/ending.ts';
 import { closeDoor, closeServer, listen } from './app/listening.ts';
+import { metricsOf } from './app/metrics.ts';
 import { readinessReader } from './app/readiness.ts';
 import { wireServing, type Serving } from './app/serving.ts';
 import { connectKept, lifetimesOf, openStore, ownBesides } from './app/store.ts';
@@ -18,7 +19,7 @@ import type { Config } from './config/config.ts';
 import type { ManagedRules } from './core/managed-rules.ts';
 import { noNotices, type Notices } from './core/notices.ts';
 import type { Clock, RuleSource } from './core/ports.ts';
-import { adminServer } from './http/admin.ts';
+import { adminServer, isReady } from './http/admin.ts';
 
 /** Of the admin listener, once the door is closed. */
 const closeAdminMs = 1_000;
@@ -76,7 +77,11 @@ async function serve(config: Config, given: Given, log: Logger, ending: Ending):
   const api = await wireApi(config.admin, { ...store, ...serving, managed, log, audit });
   const tls = config.admin.tls ? serving.tls?.forOperators() : undefined;
   const readiness = readinessReader({ store, door, upstream: serving.upstream, clock });
-  const admin = await adminServer(() => readiness.read(), api, tls);
+  const metrics = metricsOf({
+    ...{ config, rules: store.rules, door, besides: isAlone ? undefined : serving, clock },
+    isReady: async () => isReady(await readiness.read()),
+  });
+  const admin = await adminServer(() => readiness.read(), api, tls, metrics);
   serving.tls?.follow(serving.server, admin);
   ending.add(async () => {
     readiness.drains();
@@ -124,7 +129,10 @@ export async function startWorker(config: Config, log: Logger, primary: FromPrim
 function ownDoor({ server, draining, report, reopen }: Serving, { listen: address, shutdown }: Config): Door {
   return {
     open: () => listen(server, address),
-    report: () => Promise.resolve(report()),
+    report: () => {
+      const { levels, ...others } = report();
+      return Promise.resolve({ ...others, levels: { ...levels, workers_serving: 1 } });
+    },
     settled: () => Promise.resolve(),
     reopen,
     close: () => closeDoor(server, draining, shutdown),

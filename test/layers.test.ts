@@ -58,6 +58,7 @@ const heavy = [
   'jose',
   'lru-cache',
   'mercurius',
+  'prom-client',
 ];
 
 /** The modules that a file loads when it is loaded: neither types nor what is imported when it is needed. */

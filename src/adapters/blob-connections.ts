@@ -1,6 +1,7 @@
 import type { AnswerReceiver, Sending } from './answer-receiver.ts';
 import { BlobConnection, NotPlain } from './blob-connection.ts';
 import { ReadBuffers } from './read-buffers.ts';
+import type { UpstreamFailures } from './upstream-failures.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 
 /** Shorter than any registry keeps an idle connection, so that it is seldom closed under a request. */
@@ -23,14 +24,16 @@ interface Idle {
  */
 export class BlobConnections {
   readonly #address: { readonly host: string; readonly port: number };
+  readonly #failures: UpstreamFailures;
   readonly #buffers = new ReadBuffers(largeBuffersBytes);
   readonly #open = new Set<BlobConnection>();
   readonly #idle: Idle[] = [];
   #notPlain = 0;
   #restsUntilMs = 0;
 
-  constructor(address: { readonly host: string; readonly port: number }) {
+  constructor(address: { readonly host: string; readonly port: number }, failures: UpstreamFailures) {
     this.#address = address;
+    this.#failures = failures;
   }
 
   /** Whether it is worth while to ask. */
@@ -40,9 +43,11 @@ export class BlobConnections {
 
   get(request: UpstreamRequest, receiver: AnswerReceiver): Sending {
     const connection = this.#takeIdle() ?? this.#connect();
+    let isBegun = false;
     connection.request(printHead(request), {
       onHead: (head) => {
         this.#notPlain = 0;
+        isBegun = true;
         receiver.onHead(head);
       },
       onBytes: (bytes, free) => {
@@ -53,6 +58,8 @@ export class BlobConnections {
       },
       onFailure: (error) => {
         if (error instanceof NotPlain) this.#onNotPlain();
+        // Of one that has not begun the outcome is that of whoever asks again.
+        if (isBegun) this.#failures.count('cut');
         receiver.onFailure(error);
       },
     });

@@ -10,6 +10,7 @@ import {
   tellChange,
   tellInForce,
   type InForce,
+  type RulesHistory,
   type Settle,
   type RulesChange,
 } from './rules-in-force.ts';
@@ -30,11 +31,12 @@ export interface RulesFileOptions {
 }
 
 /** The rules of a process that shares them with nobody: a change to the file is in force within a second. */
-export class RulesFile implements RuleSource, ImmutabilitySwitch {
+export class RulesFile implements RuleSource, ImmutabilitySwitch, RulesHistory {
   readonly #options: RulesFileOptions;
   readonly #clock: Clock;
   readonly #watch: RulesWatch;
   #inForce: InForce;
+  #sinceMs: number;
   #settle: Settle | undefined;
 
   /**
@@ -50,6 +52,7 @@ export class RulesFile implements RuleSource, ImmutabilitySwitch {
     this.#options = options;
     this.#clock = clock;
     this.#watch = watch;
+    this.#sinceMs = clock.nowMs();
     const position = { isEnabled: options.immutabilityEnabled, admitsFirstPushFromMs: 0 };
     this.#inForce = inForceAfter(undefined, { rules: this.#rules(), switch: position }, 0);
     this.#tell();
@@ -76,6 +79,10 @@ export class RulesFile implements RuleSource, ImmutabilitySwitch {
     return countsOf(this.current());
   }
 
+  get inForceSinceMs(): number {
+    return this.#sinceMs;
+  }
+
   /** How often what a file had become could not be taken. */
   get failedReloads(): number {
     return this.#watch.failedReloads + (this.#options.managed?.failedReloads ?? 0);
@@ -98,7 +105,8 @@ export class RulesFile implements RuleSource, ImmutabilitySwitch {
 
   #putInForce(next: Pick<InForce, 'rules' | 'switch'>): void {
     const before = this.#inForce;
-    this.#inForce = inForceAfter(before, next, this.#clock.nowMs() + this.#options.settledAfterMs);
+    this.#sinceMs = this.#clock.nowMs();
+    this.#inForce = inForceAfter(before, next, this.#sinceMs + this.#options.settledAfterMs);
     this.#tell();
     tellChange(this.#options.onChange, before, this.#inForce);
   }

@@ -10,6 +10,14 @@ export interface SwitchState {
   readonly admitsFirstPushFromMs: number;
 }
 
+/** For operators. */
+export interface RulesHistory {
+  /** How often what the rules had become could not be taken. */
+  readonly failedReloads: number;
+  /** Since when, in epoch milliseconds, those in force have been so here; undefined: there are none yet. */
+  readonly inForceSinceMs: number | undefined;
+}
+
 export interface InForce {
   /** All of them, also while the switch is off. */
   readonly rules: RuleSet;

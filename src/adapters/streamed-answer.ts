@@ -1,6 +1,8 @@
 import type { Dispatcher } from 'undici';
 import type { AnswerReceiver, Sending } from './answer-receiver.ts';
 import { isBodyless, rawHeadersOf } from './raw-answer.ts';
+import type { UpstreamFailures } from './upstream-failures.ts';
+import type { UpstreamRequest } from './upstream-request.ts';
 
 /** So much of an answer may wait to be written before no more is read. */
 const readAheadBytes = 128 * 1024;
@@ -8,12 +10,17 @@ const readAheadBytes = 128 * 1024;
 /** Passes what undici reads on to a receiver, at the speed at which the receiver gets rid of it. */
 export class StreamedAnswer implements Dispatcher.DispatchHandler, Sending {
   readonly #receiver: AnswerReceiver;
+  readonly #failures: UpstreamFailures;
+  readonly #body: UpstreamRequest['body'];
   #controller: Dispatcher.DispatchController | undefined;
   #unwritten = 0;
   #isOver = false;
 
-  constructor(receiver: AnswerReceiver) {
+  /** @param body what is sent */
+  constructor(receiver: AnswerReceiver, failures: UpstreamFailures, body: UpstreamRequest['body']) {
     this.#receiver = receiver;
+    this.#failures = failures;
+    this.#body = body;
   }
 
   abort(): void {
@@ -29,6 +36,7 @@ export class StreamedAnswer implements Dispatcher.DispatchHandler, Sending {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason = ''): void {
     if (status < 200 || this.#isOver) return;
+    this.#failures.answered(status);
     this.#receiver.onHead({ status, reason, headers: rawHeadersOf(controller) });
     if (isBodyless(status)) this.onResponseEnd();
   }
@@ -52,6 +60,7 @@ export class StreamedAnswer implements Dispatcher.DispatchHandler, Sending {
   onResponseError(_: Dispatcher.DispatchController | undefined, error: Error): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#failures.unanswered(this.#controller !== undefined, this.#body);
     this.#receiver.onFailure(error);
   }
 }

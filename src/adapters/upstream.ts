@@ -5,6 +5,7 @@ import type { AnswerReceiver, Sending } from './answer-receiver.ts';
 import { BlobConnections } from './blob-connections.ts';
 import { isBodyless, rawHeadersOf } from './raw-answer.ts';
 import { StreamedAnswer } from './streamed-answer.ts';
+import { UpstreamFailures } from './upstream-failures.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
 import type { UpstreamTls } from './tls/upstream-tls.ts';
 
@@ -44,6 +45,7 @@ const connectTimeoutMs = 10_000;
 /** The registry behind us: a pool of HTTP/1.1 connections on which nothing is ever re-sent. */
 export class Upstream {
   readonly origin: string;
+  readonly failures = new UpstreamFailures();
   readonly #pool: UndiciPool;
   /** Undefined: the upstream is not asked over plain HTTP. */
   readonly #blobs: BlobConnections | undefined;
@@ -56,7 +58,10 @@ export class Upstream {
     this.origin = origin;
     const { protocol, hostname, port } = new URL(origin);
     if (protocol === 'http:')
-      this.#blobs = new BlobConnections({ host: bareHost(hostname), port: Number(port || 80) });
+      this.#blobs = new BlobConnections(
+        { host: bareHost(hostname), port: Number(port || 80) },
+        this.failures,
+      );
     this.#serverName = tls ? { servername: tls.serverName } : {};
     // No timeouts of undici's: its defaults of 300 s cut uploads that are only slow. Callers bring their own.
     this.#pool = new Pool(origin, {
@@ -75,7 +80,7 @@ export class Upstream {
    * @throws Error for a request that cannot be sent
    */
   send(request: UpstreamRequest, receiver: AnswerReceiver): Sending {
-    const answer = new StreamedAnswer(receiver);
+    const answer = new StreamedAnswer(receiver, this.failures, request.body);
     this.#dispatch(request, answer);
     return answer;
   }
@@ -95,7 +100,7 @@ export class Upstream {
    */
   ask(request: UpstreamRequest, withinMs: number, bodyLimit: number): Promise<UpstreamAnswer> {
     return new Promise((resolve, reject) => {
-      const question = new Question(withinMs, bodyLimit, resolve, reject);
+      const question = new Question(withinMs, bodyLimit, this.failures, resolve, reject);
       try {
         this.#dispatch(request, question);
       } catch (error) {
@@ -123,6 +128,7 @@ function bareHost(hostname: string): string {
 class Question implements Dispatcher.DispatchHandler {
   readonly #timer: NodeJS.Timeout;
   readonly #bodyLimit: number;
+  readonly #failures: UpstreamFailures;
   readonly #resolve: (answer: UpstreamAnswer) => void;
   readonly #reject: (failure: UpstreamFailure) => void;
   #controller: Dispatcher.DispatchController | undefined;
@@ -135,10 +141,12 @@ class Question implements Dispatcher.DispatchHandler {
   constructor(
     withinMs: number,
     bodyLimit: number,
+    failures: UpstreamFailures,
     resolve: (answer: UpstreamAnswer) => void,
     reject: (failure: UpstreamFailure) => void,
   ) {
     this.#bodyLimit = bodyLimit;
+    this.#failures = failures;
     this.#resolve = resolve;
     this.#reject = reject;
     this.#timer = setTimeout(() => {
@@ -157,6 +165,7 @@ class Question implements Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     if (status < 200) return;
+    this.#failures.answered(status);
     this.#status = status;
     this.#headers = rawHeadersOf(controller);
     if (isBodyless(status)) this.onResponseEnd();
@@ -176,8 +185,10 @@ class Question implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
     clearTimeout(this.#timer);
-    this.#reject(
-      new UpstreamFailure(error, { sent: this.#controller !== undefined, timedOut: this.#expired }),
-    );
+    const sent = this.#controller !== undefined;
+    if (this.#expired) this.#failures.count('silent');
+    // What is too long for us is no fault of the upstream's.
+    else if (this.#length <= this.#bodyLimit) this.#failures.unanswered(sent, undefined);
+    this.#reject(new UpstreamFailure(error, { sent, timedOut: this.#expired }));
   }
 }

@@ -1,4 +1,5 @@
-import type { Counts, ServingReport } from '../adapters/workers/worker-port.ts';
+import type { ServingReport } from '../adapters/workers/worker-port.ts';
+import { added, merged } from '../core/metric-families.ts';
 
 /** What clients connect to: this process, or several. */
 export interface Door {
@@ -25,6 +26,7 @@ export function sumOf(reports: readonly ServingReport[]): ServingReport {
     // Of one part they are moments apart.
     sinceMs: reports.reduce((all, { sinceMs }) => ({ ...all, ...sinceMs }), {}),
     counts: reports.reduce((all, { counts }) => added(all, counts), {}),
+    levels: reports.reduce((all, { levels }) => merged(all, levels), {}),
   };
 }
 
@@ -35,10 +37,4 @@ function worstOf(one: States, other: States): States {
   const entries = [...Object.entries(one), ...Object.entries(other)];
   const unwell = entries.filter((entry) => !isWell(entry)).reverse();
   return Object.fromEntries([...entries, ...unwell]);
-}
-
-export function added(one: Counts, other: Counts): Counts {
-  const sums = { ...one };
-  for (const [name, count] of Object.entries(other)) sums[name] = (sums[name] ?? 0) + count;
-  return sums;
 }

@@ -8,6 +8,7 @@ import { UpstreamTagFacts } from '../adapters/tag-facts.ts';
 import { TombstonedTagFacts } from '../adapters/tombstoned-tag-facts.ts';
 import type { Upstream } from '../adapters/upstream.ts';
 import type { Clock, Needs } from '../core/ports.ts';
+import { counting, type Measuring } from './measures.ts';
 import type { Store } from './store.ts';
 
 export interface Sources extends Pick<Store, 'ledger' | 'tombstones' | 'manifests'> {
@@ -22,6 +23,7 @@ export interface Sources extends Pick<Store, 'ledger' | 'tombstones' | 'manifest
 export interface WiredFacts {
   readonly facts: LedgeredTagFacts;
   readonly needs: Needs;
+  readonly tamperings: Measuring;
 }
 
 /** What is known of the upstream, and from whom. */
@@ -40,5 +42,9 @@ export function wireFacts({
   const facts = new LedgeredTagFacts(seen, ledger, clock, log);
   const reads = new RepositoryReads(reader);
   const manifests = new ManifestCache(reads, shared);
-  return { facts, needs: new RepositoryNeeds({ reads, manifests, facts, ledger, clock, tagLimit }) };
+  return {
+    facts,
+    needs: new RepositoryNeeds({ reads, manifests, facts, ledger, clock, tagLimit }),
+    tamperings: counting(() => ({ tamperings: facts.tamperings })),
+  };
 }

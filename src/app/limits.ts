@@ -21,26 +21,32 @@ export function wireLimits({ limits }: Config, log: Logger): Limits {
 /** Of the idle timeout: what stands still is cut by that one. */
 const windowsOfIdle = 1.5;
 
+interface KeepingSurroundings {
+  readonly trusted: BlockList | undefined;
+  readonly tls: TlsOptions | undefined;
+  readonly log: Logger;
+  /** Hears of each connection that is ended, by which limit. */
+  readonly onLimit: (limit: string) => void;
+}
+
 /** How the connections of the main listener are kept. */
 export function keepingOf(
   { limits, upstream }: Config,
-  {
-    trusted,
-    tls,
-    log,
-  }: { readonly trusted: BlockList | undefined; readonly tls: TlsOptions | undefined; readonly log: Logger },
+  { trusted, tls, log, onLimit }: KeepingSurroundings,
 ): Keeping {
   const { connections, connectionsPerAddress, bodyBytesPerSecond: bytesPerSecond } = limits;
   return {
     tls,
     headerTimeoutMs: limits.headerTimeoutSeconds * 1000,
     keepAliveMs: limits.keepAliveSeconds * 1000,
-    connections: { connections, connectionsPerAddress, trustedProxies: trusted },
+    connections: { connections, connectionsPerAddress, trustedProxies: trusted, onRefused: onLimit },
     pace: new BodyPace({
       bytesPerSecond,
       windowMs: upstream.idleTimeoutSeconds * windowsOfIdle * 1000,
       onCut: (client) => {
-        log.info({ client, limit: 'limits.body_bytes_per_second' }, 'cut: a body that hardly moved');
+        const limit = 'limits.body_bytes_per_second';
+        onLimit(limit);
+        log.info({ client, limit }, 'cut: a body that hardly moved');
       },
     }),
   };

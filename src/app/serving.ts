@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { announcedTo } from '../adapters/announced-changes.ts';
 import type { AuditFile } from '../adapters/audit-file.ts';
 import { wallClock } from '../adapters/clock.ts';
+import { CountedClaims } from '../adapters/counted-claims.ts';
 import { noticedChanges } from '../adapters/noticed-changes.ts';
 import type { ServerTls } from '../adapters/tls/server-tls.ts';
 import type { Upstream } from '../adapters/upstream.ts';
@@ -12,19 +13,21 @@ import type { Clock, RuleSource } from '../core/ports.ts';
 import type { ExplainPorts } from '../http/api/explain.ts';
 import { Draining } from '../http/draining.ts';
 import { trustedProxies, type Addressing } from '../http/forwarded.ts';
-import { observer } from '../http/log.ts';
 import { passthrough } from '../http/passthrough.ts';
 import { registryServer } from '../http/server.ts';
+import { Traffic } from '../http/traffic.ts';
 import { wireAnswers } from './answers.ts';
 import { wireAuth, type Auth, type SharedAuth } from './auth.ts';
 import type { Ending } from './ending.ts';
 import { wireFacts } from './facts.ts';
 import { keepingOf, wireLimits } from './limits.ts';
 import type { Listener } from './listening.ts';
+import { cacheMeasures } from './measures.ts';
+import { wireObserving } from './observing.ts';
 import { ownAccount } from './own-account.ts';
 import type { Kept } from './store.ts';
 import { openServerTls } from './tls.ts';
-import { openUpstream } from './upstream.ts';
+import { openUpstream, type OpenUpstream } from './upstream.ts';
 
 /** What each process has. */
 interface Surroundings {
@@ -60,7 +63,8 @@ export async function wireServing(
   const idleMs = config.upstream.idleTimeoutSeconds * 1000;
   const { walkSeconds, tagLimit } = config.deletes;
 
-  const { rules, claims, tombstones, births, unlocks } = store;
+  const claims = new CountedClaims(store.claims);
+  const { rules, tombstones, births, unlocks } = store;
   const opened = await openUpstream(config.upstream, { log });
   ending.add(() => opened.close());
   const { upstream } = opened;
@@ -72,7 +76,7 @@ export async function wireServing(
   const account = auth.own ? undefined : await ownAccount(config.upstream, { upstream, clock, log });
   ending.add(() => account?.close());
   const own = auth.own ?? account;
-  const { facts, needs } = wireFacts({ ...store, upstream, own, clock, log, tagLimit });
+  const { facts, needs, tamperings } = wireFacts({ ...store, upstream, own, clock, log, tagLimit });
   const announcements = announcedTo([store.announcements, noticedChanges(notices)]);
   const { changes, answers } = await wireAnswers(config.cache, { clock, announcements, notices });
 
@@ -82,29 +86,29 @@ export async function wireServing(
     walkMs: walkSeconds * 1000,
   };
   const uploads = { seals: store.seals, closedPrefixes: config.passthrough.map(({ prefix }) => prefix) };
-  const { observe, warned } = observer(log, audit);
+  const { observe, running, onLimit, measures } = wireObserving(config, { log, audit, ending });
   const addressing = addressingOf(config);
   const draining = new Draining();
   const route = {
     registry: { ...judging, claims, upstream, changes, answers, uploads, idleMs, ...auth },
     tokens: auth.tokens,
     passthrough: passthrough(config.passthrough, upstream.origin, idleMs, opened.tls),
-    ...{ addressing, observe, draining, limits: wireLimits(config, log) },
+    ...{ addressing, observe, running, draining, limits: wireLimits(config, log) },
   };
   const trusted = addressing.trustedProxies;
+  const server = registryServer(route, keepingOf(config, { trusted, tls: tls?.forClients(), log, onLimit }));
+  const measuring = [
+    new Traffic(server),
+    claims,
+    tamperings,
+    cacheMeasures(answers),
+    upstream.failures,
+    store,
+  ];
   return {
-    server: registryServer(route, keepingOf(config, { trusted, tls: tls?.forClients(), log })),
-    ...{ draining, auth, upstream, tls },
+    ...{ server, draining, auth, upstream, tls },
     explain: { ...judging, own, lifting: judging, auth: config.auth },
-    report: () => {
-      const { noted, sinceMs } = store.notes();
-      return {
-        needed: auth.readiness(),
-        noted: { ...noted, ...doubts({ tls: tls?.doubt(), upstream_tls: opened.tls?.doubt() }) },
-        sinceMs,
-        counts: { tamperings: facts.tamperings, warned: warned() },
-      };
-    },
+    report: () => ({ needed: auth.readiness(), ...notesOf(store, tls, opened), ...measures(measuring) }),
     reopen: () => {
       audit?.reopen();
       void tls?.reload();
@@ -117,6 +121,14 @@ function addressingOf({ publicUrl, trustedProxies: networks }: Config): Addressi
   return {
     publicUrl: publicUrl === undefined ? undefined : new URL(publicUrl),
     trustedProxies: trustedProxies(networks),
+  };
+}
+
+function notesOf(store: Kept, tls: ServerTls | undefined, upstream: OpenUpstream): ReturnType<Kept['notes']> {
+  const { noted, sinceMs } = store.notes();
+  return {
+    noted: { ...noted, ...doubts({ tls: tls?.doubt(), upstream_tls: upstream.tls?.doubt() }) },
+    sinceMs,
   };
 }
 

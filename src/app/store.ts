@@ -13,7 +13,7 @@ import { openSealKey } from '../adapters/seal-key-file.ts';
 import { TombstonesFile } from '../adapters/tombstones-file.ts';
 import { KeyedSeals } from '../adapters/upload-seals.ts';
 import { InMemoryUnlocks } from '../adapters/unlocks-memory.ts';
-import type { RulesChange } from '../adapters/rules-in-force.ts';
+import type { RulesChange, RulesHistory } from '../adapters/rules-in-force.ts';
 import type { ManifestStore } from '../adapters/manifest-cache.ts';
 import type { SharedStore } from '../adapters/redis/store.ts';
 import { wallClock } from '../adapters/clock.ts';
@@ -23,6 +23,7 @@ import type { Births } from '../core/births.ts';
 import type { ClaimLifetimes } from '../core/claim.ts';
 import type { Announcements, ClaimStore, Clock, Ledger, Tombstones } from '../core/ports.ts';
 import type { ManagedRules } from '../core/managed-rules.ts';
+import { nothingMeasured, seriesOf, type Measures } from '../core/series.ts';
 import type { Unlocks } from '../core/unlock.ts';
 import type { UploadSeals } from '../core/upload-seals.ts';
 import { lookUpMs } from '../http/look-up.ts';
@@ -42,11 +43,12 @@ export interface Kept {
   readonly announcements: Announcements;
   /** For operators; nothing of it keeps this process from serving. */
   readonly notes: () => Pick<ServingReport, 'noted' | 'sinceMs'>;
+  readonly measures: () => Measures;
 }
 
 /** What one process keeps to itself, and what replicas share. */
 export interface Store extends Kept {
-  readonly rules: ToldRules & ImmutabilitySwitch;
+  readonly rules: ToldRules & ImmutabilitySwitch & RulesHistory;
   /** Absent: nothing keeps the rules of the management API. */
   readonly managed?: ManagedRules;
 }
@@ -119,12 +121,13 @@ async function openOwnStore(
 }
 
 /** What every process has without a Redis, beside what one of them has for all. */
-export function ownBesides(config: Config): Pick<Kept, 'announcements' | 'seals' | 'notes'> {
+export function ownBesides(config: Config): Pick<Kept, 'announcements' | 'seals' | 'notes' | 'measures'> {
   const sealKey = openSealKey(config.uploads.sealKeyFile);
   return {
     announcements: nobodyElse,
     seals: new KeyedSeals(() => [sealKey], wallClock),
     notes: () => ({ noted: {}, sinceMs: {} }),
+    measures: () => nothingMeasured,
   };
 }
 
@@ -172,7 +175,7 @@ export async function connectKept(
     return { noted: { redis: isUp ? (claims.doubt() ?? 'ok') : 'away' }, sinceMs: { redis: sinceMs } };
   };
   const kept: Kept = {
-    ...{ claims, notes },
+    ...{ claims, notes, measures: () => measuresOf(store) },
     ledger: new all.RedisLedger(store, clock),
     tombstones: new all.RedisTombstones(store),
     births: new all.RedisBirths(store, clock),
@@ -182,4 +185,12 @@ export async function connectKept(
     manifests: new all.RedisManifests(store),
   };
   return { store, kept };
+}
+
+function measuresOf(store: SharedStore): Measures {
+  const { isUp, away, refused } = store.state();
+  return {
+    counts: { [seriesOf('redis_errors', 'away')]: away, [seriesOf('redis_errors', 'refused')]: refused },
+    levels: { redis_up: isUp ? 1 : 0 },
+  };
 }

@@ -10,7 +10,6 @@ import { RulesFeed } from '../adapters/workers/rules-feed.ts';
 import {
   workerMethods,
   workerPortName,
-  type Counts,
   type ServingReport,
   type WorkerPort,
   type WorkerSetup,
@@ -18,9 +17,11 @@ import {
 import { Workers } from '../adapters/workers/workers.ts';
 import type { Config } from '../config/config.ts';
 import { pack } from '../config/handing-over.ts';
+import { added, handedDown } from '../core/metric-families.ts';
 import { StoreAway, type Clock } from '../core/ports.ts';
+import type { Series } from '../core/series.ts';
 import type { Auth } from './auth.ts';
-import { added, sumOf, type Door } from './door.ts';
+import { sumOf, type Door } from './door.ts';
 import { longestClosingMs } from './listening.ts';
 import type { Store } from './store.ts';
 import { versionOnDisk } from './version.ts';
@@ -53,8 +54,8 @@ export class DoorOfWorkers implements Door {
   readonly #board: NoticeBoard;
   readonly #ports = new Map<ForkedWorker, WorkerPort>();
   /** As each of them said last; and of those that have ended. */
-  readonly #counted = new Map<ForkedWorker, Counts>();
-  #countedBefore: Counts = {};
+  readonly #counted = new Map<ForkedWorker, Series>();
+  #countedBefore: Series = {};
   #address = '';
 
   constructor(options: PrimaryOptions) {
@@ -87,14 +88,16 @@ export class DoorOfWorkers implements Door {
   async report(): Promise<ServingReport> {
     const reports = await this.#ask(async (port, worker) => {
       const report = await port.report();
-      this.#counted.set(worker, report.counts);
+      // One that has ended was counted for the last time.
+      if (this.#ports.has(worker)) this.#counted.set(worker, report.counts);
       return report;
     });
-    const { needed, noted, sinceMs } = sumOf(reports);
-    const counts = [...this.#counted.values()].reduce(added, this.#countedBefore);
+    const { needed, noted, sinceMs, levels } = sumOf(reports);
+    const worker_deaths = this.#workers.deaths;
+    const counts = { ...[...this.#counted.values()].reduce(added, this.#countedBefore), worker_deaths };
     const { workers } = this.#options.config;
     const state = reports.length === workers ? 'ok' : `${reports.length} of ${workers} serve`;
-    return { needed: { workers: state, ...needed }, noted, sinceMs, counts };
+    return { needed: { workers: state, ...needed }, noted, sinceMs, counts, levels };
   }
 
   settled(): Promise<void> {
@@ -162,7 +165,7 @@ export class DoorOfWorkers implements Door {
   #forget(worker: ForkedWorker, port: WorkerPort): void {
     this.#board.leave(port);
     this.#ports.delete(worker);
-    this.#countedBefore = added(this.#countedBefore, this.#counted.get(worker) ?? {});
+    this.#countedBefore = handedDown(this.#countedBefore, this.#counted.get(worker) ?? {});
     this.#counted.delete(worker);
   }
 }

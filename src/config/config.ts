@@ -56,6 +56,7 @@ export interface Config {
   readonly passthrough: readonly Passthrough[];
   readonly limits: LimitsConfig;
   readonly shutdown: ShutdownConfig;
+  readonly metrics: { readonly repositories: boolean };
   readonly log: {
     readonly level: Values['log.level'];
     /** `-`: standard output. */
@@ -121,6 +122,7 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
       delaySeconds: values['shutdown.delay_seconds'],
       timeoutSeconds: values['shutdown.timeout_seconds'],
     },
+    metrics: { repositories: values['metrics.repositories'] },
     log: { level: values['log.level'], auditFile: values['log.audit_file'] },
   });
 }

@@ -264,6 +264,11 @@ export const keys = {
   ),
   ...limitKeys,
   ...shutdownKeys,
+  'metrics.repositories': defaulting(
+    'false',
+    flag,
+    'Whether /metrics counts refusals by repository too: up to 200 names, which whoever reaches the admin listener may then read.',
+  ),
   'log.level': defaulting(
     'info',
     oneOf(['trace', 'debug', 'info', 'warn', 'error']),

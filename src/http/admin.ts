@@ -25,23 +25,28 @@ export interface Readiness {
   readonly noted: Readonly<Record<string, Part>>;
 }
 
+/** What Prometheus reads. */
+export type MetricsPage = () => Promise<{ readonly text: string; readonly contentType: string }>;
+
 const bodyLimitBytes = 64 * 1024;
 const requestMs = 30_000;
 
 /**
- * The listener for operators and probes: `/livez` while the process runs, `/readyz` while it can serve; below `/api` the
- * management API, where there is one.
+ * The listener for operators and probes: `/livez` while the process runs, `/readyz` while it can serve, `/metrics`; below
+ * `/api` the management API, where there is one.
  */
 export async function adminServer(
   readiness: () => Readiness | Promise<Readiness>,
   api?: FastifyPluginAsync,
   tls?: TlsOptions,
+  metrics?: MetricsPage,
 ): Promise<Server | TlsServer> {
   const others = api ? await apiListener(api) : answerNotFound;
   const pages = new Map<string | undefined, () => Page | Promise<Page>>([
     ['/livez', () => ({ status: 200, body: { status: 'ok' } })],
     ['/readyz', async () => readyPage(await readiness())],
   ]);
+  if (metrics) pages.set('/metrics', async () => textPage(await metrics()));
   const listener: RequestListener = (req, res) => {
     const isRead = req.method === 'GET' || req.method === 'HEAD';
     const page = isRead ? pages.get(req.url?.split('?')[0]) : undefined;
@@ -54,13 +59,24 @@ export async function adminServer(
 
 interface Page {
   readonly status: number;
-  readonly body: object;
+  readonly body: object | string;
+  /** Absent: JSON. */
+  readonly contentType?: string;
 }
 
-function readyPage({ isDraining, needed, noted }: Readiness): Page {
-  const isWell = Object.values(needed).every(({ state }) => state === 'ok');
-  const status = isDraining ? 'draining' : isWell ? 'ok' : 'not ready';
-  return { status: status === 'ok' ? 200 : 503, body: { status, parts: { ...noted, ...needed } } };
+function textPage({ text, contentType }: Awaited<ReturnType<MetricsPage>>): Page {
+  return { status: 200, body: text, contentType };
+}
+
+export function isReady({ isDraining, needed }: Readiness): boolean {
+  return !isDraining && Object.values(needed).every(({ state }) => state === 'ok');
+}
+
+function readyPage(readiness: Readiness): Page {
+  const { isDraining, needed, noted } = readiness;
+  const isOk = isReady(readiness);
+  const status = isDraining ? 'draining' : isOk ? 'ok' : 'not ready';
+  return { status: isOk ? 200 : 503, body: { status, parts: { ...noted, ...needed } } };
 }
 
 async function answerPage(res: ServerResponse, page: () => Page | Promise<Page>): Promise<void> {
@@ -71,9 +87,11 @@ async function answerPage(res: ServerResponse, page: () => Page | Promise<Page>)
   }
 }
 
-function answer(res: ServerResponse, { status, body }: Page): void {
-  res.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8', 'Cache-Control': 'no-store' });
-  res.end(JSON.stringify(body));
+const json = 'application/json; charset=utf-8';
+
+function answer(res: ServerResponse, { status, body, contentType = json }: Page): void {
+  res.writeHead(status, { 'Content-Type': contentType, 'Cache-Control': 'no-store' });
+  res.end(typeof body === 'string' ? body : JSON.stringify(body));
 }
 
 function answerNotFound(_: IncomingMessage, res: ServerResponse): void {

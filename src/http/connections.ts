@@ -12,6 +12,8 @@ export interface ConnectionLimits {
   readonly trustedProxies: BlockList | undefined;
   /** Between two requests of a connection, the head of the second included. */
   readonly silenceMs: number;
+  /** Hears of each that is ended at once, by which limit. */
+  readonly onRefused: (limit: 'limits.connections' | 'limits.connections_per_address') => void;
 }
 
 /** Ends what is one connection too many, before a byte of it is read, and what waits between requests for too long. */
@@ -23,10 +25,10 @@ export function limitConnections(server: Server | TlsServer, limits: ConnectionL
   server.on('connection', (socket: Socket) => {
     const address = ownerOf(socket, limits.trustedProxies);
     const own = (address === undefined ? 0 : (open.get(address) ?? 0)) + 1;
-    const isTooMany =
-      (connections > 0 && all >= connections) ||
-      (connectionsPerAddress > 0 && own > connectionsPerAddress && address !== undefined);
-    if (isTooMany) {
+    const isTooMany = connections > 0 && all >= connections;
+    const isTooManyOfOne = connectionsPerAddress > 0 && own > connectionsPerAddress && address !== undefined;
+    if (isTooMany || isTooManyOfOne) {
+      limits.onRefused(isTooMany ? 'limits.connections' : 'limits.connections_per_address');
       socket.destroy();
       return;
     }

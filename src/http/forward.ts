@@ -69,6 +69,7 @@ class Forwarding implements AnswerReceiver {
     this.#idleMs = idleMs;
     this.#onAnswer = onAnswer;
     this.#idle = setTimeout(() => {
+      upstream.failures.count('silent');
       this.#giveUp(
         new RegistryError('UNAVAILABLE', { status: 504, message: 'the upstream registry went silent' }),
       );
@@ -80,11 +81,12 @@ class Forwarding implements AnswerReceiver {
   }
 
   send(): void {
-    const { req, addressed } = this.#exchange;
+    const { req, addressed, trail } = this.#exchange;
     const headers = requestHeaders(this.#withContentType(this.#exchange.headers), addressed);
     const request = { ...printOperation(this.#operation), headers };
     try {
       if (!takesBody(this.#operation) || !hasBody(req)) {
+        trail.timing.enter('upstream');
         this.#sending = this.#isBlobRead()
           ? this.#upstream.sendBlobRead(request, this)
           : this.#upstream.send(request, this);
@@ -92,6 +94,10 @@ class Forwarding implements AnswerReceiver {
       }
       const length = req.headers['content-length'];
       if (length !== undefined) headers.push('Content-Length', length);
+      trail.timing.enter('client');
+      req.once('end', () => {
+        trail.timing.enter('upstream');
+      });
       inviteBody(this.#exchange);
       const body = detachedBody(req, () => this.#idle.refresh());
       this.#sending = this.#upstream.send({ ...request, body }, this);
@@ -117,6 +123,7 @@ class Forwarding implements AnswerReceiver {
   onHead({ status, reason, headers: received }: AnswerHead): void {
     if (this.#isOver) return;
     this.#idle.refresh();
+    this.#exchange.trail.timing.enter('own');
     this.#exchange.trail.upstreamStatus = status;
     this.#onAnswer?.();
     // A redirect of a write leads past us: to the upstream itself, or from http to https.
@@ -135,6 +142,7 @@ class Forwarding implements AnswerReceiver {
     res.writeHead(status, /^[\t -~]*$/.test(reason) ? reason : '', headers);
     // Sends the head as the bytes that came; flushHeaders would encode it as UTF-8.
     res.write(nothing);
+    trail.timing.enter('answering');
   }
 
   /** Undefined where the client must not get them: then it was given up. */
@@ -191,8 +199,10 @@ class Forwarding implements AnswerReceiver {
   }
 
   #answer(error: RegistryError | undefined): void {
-    const { req, res } = this.#exchange;
+    const { req, res, trail } = this.#exchange;
     this.#end();
+    trail.timing.enter('answering');
+    if (error) trail.failure = error;
     if (error) void answerError(req, res, error).finally(this.#over);
     else this.#over();
   }

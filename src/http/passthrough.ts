@@ -53,6 +53,7 @@ export function passthrough(
       throw new RegistryError('UNSUPPORTED', { message: 'this method is not passed through here' });
     }
     exchanges.set(req, exchange);
+    exchange.trail.timing.enter('upstream');
     sendAsJudged(exchange);
     if (exchange.awaitsContinue) res.writeContinue();
     try {
@@ -86,7 +87,7 @@ function sendAsJudged({ req, headers: received, target, addressed }: Exchange): 
 }
 
 /** Never throws: it runs where nobody would catch. */
-function relay({ res, addressed }: Exchange, answer: IncomingMessage, upstreamOrigin: string): void {
+function relay({ res, addressed, trail }: Exchange, answer: IncomingMessage, upstreamOrigin: string): void {
   const { statusCode: status = 0, rawHeaders } = answer;
   try {
     res.writeHead(status, responseHeaders(rawHeaders, status, { addressed, upstreamOrigin, isWrite: false }));
@@ -95,6 +96,7 @@ function relay({ res, addressed }: Exchange, answer: IncomingMessage, upstreamOr
     res.destroy();
     return;
   }
+  trail.timing.enter('answering');
   answer.pipe(res);
 }
 

@@ -45,7 +45,9 @@ export async function pushManifest(
   rulesNow: () => RuleSet,
   ports: PushPorts,
 ): Promise<void> {
+  exchange.trail.timing.enter('client');
   const body = await readManifest(exchange, ports.idleMs);
+  exchange.trail.timing.enter('own');
   // A client may take its time to send it. Rules from before would let a push through that the present ones claim for.
   const rules = rulesNow();
   const pushed = digestsOf(body);
@@ -154,14 +156,15 @@ function refuseSigned(body: Buffer): void {
 }
 
 async function putManifest(
-  { headers: received, addressed }: Exchange,
+  { headers: received, addressed, trail }: Exchange,
   operation: PutManifest,
   body: Buffer,
   { upstream, changes, putDeadlineMs }: PushPorts,
 ): Promise<PutOutcome<UpstreamAnswer>> {
   const headers = [...requestHeaders(received, addressed), 'Content-Length', String(body.length)];
   const request = { ...printOperation(operation), headers, body };
-  const send = (): Promise<UpstreamAnswer> => upstream.ask(request, putDeadlineMs, answerLimitBytes);
+  const send = (): Promise<UpstreamAnswer> =>
+    trail.timing.asking(() => upstream.ask(request, putDeadlineMs, answerLimitBytes));
   const answer = await sendWrite(operation.repository, send, changes);
   if ('kind' in answer) return answer;
   const tags = headerValues(answer.headers, 'oci-tag').flatMap((value) => value.split(','));

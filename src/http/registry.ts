@@ -16,6 +16,7 @@ import { forward } from './forward.ts';
 import { pushManifest, type PushPorts } from './push.ts';
 import { refusalError } from './refusal.ts';
 import { serveManifest, type ManifestPorts } from './serve-manifest.ts';
+import { timedPorts } from './timed-ports.ts';
 import type { UploadPorts } from './upload-location.ts';
 import { watch } from './watch.ts';
 
@@ -35,9 +36,11 @@ export interface RegistryPorts extends PushPorts, DeletePorts, DeleteTagPorts, M
  * Serves one request under `/v2/`: parse, identify, decide, gather what the decision lacks, forward.
  * @throws RegistryError as the answer in place of a forwarded one
  */
-export async function serveRegistry(received: Exchange, ports: RegistryPorts): Promise<void> {
-  const asked = parseOperation(received.req.method ?? '', received.target, ports.uploads.seals);
-  const { caller, operation } = await authorize(received, asked, ports.callers, ports.tokenService);
+export async function serveRegistry(received: Exchange, untimed: RegistryPorts): Promise<void> {
+  const asked = parseOperation(received.req.method ?? '', received.target, untimed.uploads.seals);
+  received.trail.asks = asked.kind;
+  const { caller, operation } = await authorize(received, asked, untimed.callers, untimed.tokenService);
+  const ports = isWrite(operation) ? timedPorts(untimed, received.trail.timing) : untimed;
   if (sendsContent(operation) && hasBody(received.req)) received.quota.upload();
   const judge = (): Judgement => {
     received.trail.judged = { operation, caller, rules: ports.rules.current() };

@@ -33,13 +33,14 @@ export const answerLimitBytes = 1024 * 1024;
 
 /** Sends a delete at most once. */
 export function sendDelete(
-  { headers: received, addressed }: Exchange,
+  { headers: received, addressed, trail }: Exchange,
   operation: DeleteDigest | DeleteTag,
   withinMs: number,
   { upstream, changes }: { readonly upstream: Upstream; readonly changes: Changes },
 ): Promise<UpstreamAnswer | Unanswered> {
   const request = { ...printOperation(operation), headers: requestHeaders(received, addressed) };
-  const send = (): Promise<UpstreamAnswer> => upstream.ask(request, withinMs, answerLimitBytes);
+  const send = (): Promise<UpstreamAnswer> =>
+    trail.timing.asking(() => upstream.ask(request, withinMs, answerLimitBytes));
   return sendWrite(operation.repository, send, changes);
 }
 

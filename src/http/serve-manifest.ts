@@ -58,7 +58,7 @@ async function serveFixed(
   { exchange, operation, question, asking, answers }: Unknown,
   ports: ManifestPorts,
 ): Promise<boolean> {
-  const { own, kept } = await answers.ask(question, asking);
+  const { own, kept } = await exchange.trail.timing.asking(() => answers.ask(question, asking));
   // Nobody is there any more.
   if (exchange.req.socket.destroyed) return true;
   if (own) await answerOwn(exchange, operation.method, own, ports);
@@ -77,7 +77,7 @@ async function serveMoving(
     await forward(exchange, operation, { ...ports, onAnswer: turn.answered }).finally(turn.answered);
     return true;
   }
-  const kept = await turn.joined;
+  const kept = await exchange.trail.timing.asking(() => turn.joined);
   if (exchange.req.socket.destroyed) return true;
   if (kept) await answerKept(exchange, question, kept, ports);
   return kept !== undefined;
@@ -151,8 +151,9 @@ function withoutContent(headers: HeaderList): HeaderList {
  * Resolves when the client has it all, or is gone: who sends request after request and does not read is not answered
  * on. A client that reads nothing for `idleMs` is cut off.
  */
-function written({ req, res }: Exchange, idleMs: number): Promise<void> | undefined {
+function written({ req, res, trail }: Exchange, idleMs: number): Promise<void> | undefined {
   if (res.writableLength === 0) return undefined;
+  trail.timing.enter('answering');
   res.setTimeout(idleMs, () => res.destroy());
   return new Promise((resolve) => {
     const end = (): void => {

@@ -27,6 +27,8 @@ export interface Route {
   readonly addressing: Addressing;
   readonly limits: Limits;
   readonly draining: Draining;
+  /** Has every exchange that is under way. */
+  readonly running: Set<Trail>;
   /** Hears of every exchange when it is over; `error` is what was answered in place of a forwarded response. */
   readonly observe: (exchange: { req: IncomingMessage; res: ServerResponse }, seen: Seen) => void;
 }
@@ -117,12 +119,12 @@ async function serve(
   res: ServerResponse,
   awaitsContinue: boolean,
 ): Promise<void> {
-  const startedAt = performance.now();
   route.draining.begin(res);
   // Node has thrown away what came right behind it: whatever comes next could be the middle of a message.
   if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
   const given = headerValues(req.rawHeaders, 'x-request-id');
   const trail = newTrail(given.length === 1 ? given[0] : undefined, randomUUID);
+  route.running.add(trail);
   let error: RegistryError | undefined;
   let client = req.socket.remoteAddress;
   let quota: Quota | undefined;
@@ -137,10 +139,12 @@ async function serve(
     if (target.path.startsWith('/v2/')) {
       await serveRegistry(exchange, route.registry);
     } else if (route.tokens && isTokenPath(target.path)) {
+      trail.asks = 'token';
       await route.tokens(exchange);
     } else if (target.path === '/v2') {
       redirectToBase(req, res);
     } else {
+      trail.asks = 'passthrough';
       await route.passthrough(exchange);
     }
   } catch (cause) {
@@ -149,7 +153,10 @@ async function serve(
     else if (cause instanceof RegistryError) error = cause;
   }
   quota?.end();
-  route.observe({ req, res }, { trail, error, client, durationMs: performance.now() - startedAt });
+  trail.timing.enter('answering');
+  route.running.delete(trail);
+  const durationMs = performance.now() - trail.timing.startedMs;
+  route.observe({ req, res }, { trail, error, client, durationMs });
   route.draining.end(res);
 }
 
@@ -195,8 +202,9 @@ async function answerFailure(
   req: IncomingMessage,
   res: ServerResponse,
   cause: unknown,
-  { requestId }: Trail,
+  { requestId, timing }: Trail,
 ): Promise<RegistryError> {
+  timing.enter('answering');
   const error = cause instanceof RegistryError ? cause : refusedOrUnexpected(cause);
   if (!res.headersSent) res.setHeader('X-Request-Id', requestId);
   await answerError(req, res, error);

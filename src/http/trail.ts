@@ -1,8 +1,10 @@
+import type { RegistryError } from '../core/errors.ts';
 import type { Operation } from '../core/operation.ts';
 import type { Digest } from '../core/reference.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
 import type { Unlock } from '../core/unlock.ts';
 import type { Stop } from '../core/verdict.ts';
+import { Timing } from './timing.ts';
 
 /** By what a request was judged. */
 export interface Judged {
@@ -11,10 +13,15 @@ export interface Judged {
   readonly rules: RuleSet;
 }
 
+export type Asked = Operation['kind'] | 'token' | 'passthrough';
+
 /** What becomes known of one exchange while it is served, for the log, the audit and the client. */
 export interface Trail {
   /** Kept from the client, or made: by it an exchange is found in the log. */
   readonly requestId: string;
+  readonly timing: Timing;
+  /** What is asked, as soon as that is known; undefined: nothing that is served. */
+  asks?: Asked;
   /** Twice set, where a body was waited for in between; undefined: it was no request that is judged. */
   judged?: Judged;
   /** By what a token was refused that would have been good for a push. */
@@ -27,6 +34,8 @@ export interface Trail {
   upstreamStatus?: number;
   /** What the upstream answered to another request was answered to this one too. */
   isFromMemory?: true;
+  /** What was answered where the upstream failed while its answer was passed on. */
+  failure?: RegistryError;
   /** The exceptions by which it was let through. */
   unlocks: readonly Unlock[];
   /** What rules that only warn would have refused. */
@@ -39,6 +48,7 @@ const requestIdGrammar = /^[\x21-\x7e]{1,128}$/;
 export function newTrail(given: string | undefined, make: () => string): Trail {
   return {
     requestId: given !== undefined && requestIdGrammar.test(given) ? given : make(),
+    timing: new Timing(),
     unlocks: [],
     warnings: [],
   };

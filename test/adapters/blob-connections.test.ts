@@ -4,6 +4,7 @@ import t, { type Test } from 'tap';
 import type { AnswerHead } from '../../src/adapters/answer-receiver.ts';
 import { BlobConnections } from '../../src/adapters/blob-connections.ts';
 import { ReadBuffers } from '../../src/adapters/read-buffers.ts';
+import { UpstreamFailures } from '../../src/adapters/upstream-failures.ts';
 import { eventually } from '../fixtures/eventually.ts';
 
 interface Peer {
@@ -37,7 +38,7 @@ async function startPeer(t: Test, answer: (socket: Socket, count: number) => voi
 }
 
 function connectionsTo(t: Test, { port }: { port: number }): BlobConnections {
-  const connections = new BlobConnections({ host: '127.0.0.1', port });
+  const connections = new BlobConnections({ host: '127.0.0.1', port }, new UpstreamFailures());
   t.teardown(() => {
     connections.close();
   });

@@ -59,6 +59,7 @@ t.test('defaults', (t) => {
       keepAliveSeconds: 100,
     },
     shutdown: { delaySeconds: 0, timeoutSeconds: 60 },
+    metrics: { repositories: false },
     log: { level: 'info', auditFile: undefined },
   });
   t.end();

@@ -49,6 +49,7 @@ t.test('no clock of the server or of its connections cuts what moves', (t) => {
     trusted: new BlockList(),
     tls: undefined,
     log: recordedLog().log,
+    onLimit: () => undefined,
   });
   const server = registryServer({} as Route, keeping);
   t.equal(server.requestTimeout, 0);

@@ -12,6 +12,7 @@ import {
   inForceAfter,
   tellInForce,
   type InForce,
+  type RulesHistory,
   type Settle,
   type SwitchState,
 } from '../rules-in-force.ts';
@@ -71,7 +72,7 @@ const changeAttemptLimit = 100;
  * The first push that a rule admits waits by the clock of the store, so that it is the same moment on every replica, and
  * one that starts later knows it too; and on each replica for its own writes from before.
  */
-export class SharedRules implements RuleSource, ImmutabilitySwitch, ManagedRules {
+export class SharedRules implements RuleSource, ImmutabilitySwitch, ManagedRules, RulesHistory {
   readonly #options: SharedRulesOptions;
   readonly #clock: Clock;
   readonly #record: RulesRecord;
@@ -79,6 +80,7 @@ export class SharedRules implements RuleSource, ImmutabilitySwitch, ManagedRules
   readonly #writer: RulesWriter | undefined;
   readonly #rounds: Rounds;
   #inForce: InForce | undefined;
+  #sinceMs: number | undefined;
   #settle: Settle | undefined;
   /** Where in the store that is; undefined while a writer judges by its file, for the store was never reached. */
   #look: RulesLook | undefined;
@@ -130,6 +132,10 @@ export class SharedRules implements RuleSource, ImmutabilitySwitch, ManagedRules
 
   onInForce(settle: Settle): void {
     this.#settle = settle;
+  }
+
+  get inForceSinceMs(): number | undefined {
+    return this.#sinceMs;
   }
 
   /** How often rules could not be taken, from the store or from the file. */
@@ -280,7 +286,8 @@ export class SharedRules implements RuleSource, ImmutabilitySwitch, ManagedRules
 
   #putInForce(rules: RuleSet, position: SwitchState): void {
     const { log, settledAfterMs, onChange } = this.#options;
-    const settledFromMs = this.#clock.nowMs() + settledAfterMs;
+    this.#sinceMs = this.#clock.nowMs();
+    const settledFromMs = this.#sinceMs + settledAfterMs;
     const before = this.#inForce;
     this.#inForce = inForceAfter(before, { rules, switch: position }, settledFromMs);
     tellInForce(log, this.#inForce, { source: this.#look ? 'redis' : 'the file' }, this.#settle);

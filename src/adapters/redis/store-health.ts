@@ -8,7 +8,9 @@ const refusalsEveryMs = 60_000;
 /** Whether Redis answers; logs when that changes, and not each attempt. */
 export class StoreHealth {
   readonly #log: Pick<BaseLogger, 'info' | 'warn' | 'error'>;
-  #state: StoreState = { isUp: false, sinceMs: wallClock.nowMs() };
+  #state: Pick<StoreState, 'isUp' | 'sinceMs'> = { isUp: false, sinceMs: wallClock.nowMs() };
+  #away = 0;
+  #refused = 0;
   #wasHeardOf = false;
   #refusedMs = -Infinity;
 
@@ -17,7 +19,7 @@ export class StoreHealth {
   }
 
   get state(): StoreState {
-    return this.#state;
+    return { ...this.#state, away: this.#away, refused: this.#refused };
   }
 
   isUp(): void {
@@ -29,6 +31,7 @@ export class StoreHealth {
   }
 
   isAway(reason: string): void {
+    this.#away += 1;
     if (this.#wasHeardOf && !this.#state.isUp) return;
     this.#log.warn({ reason }, 'redis is away');
     this.#turn(false);
@@ -36,6 +39,7 @@ export class StoreHealth {
 
   /** Redis is up, but does not do what it is asked, as when its memory is full. */
   refused(reason: string): void {
+    this.#refused += 1;
     const nowMs = wallClock.nowMs();
     if (nowMs - this.#refusedMs < refusalsEveryMs) return;
     this.#refusedMs = nowMs;

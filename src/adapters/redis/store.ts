@@ -11,6 +11,10 @@ export interface StoreState {
   readonly isUp: boolean;
   /** Epoch milliseconds. */
   readonly sinceMs: number;
+  /** How often it was found away, or asked in vain while it was. */
+  readonly away: number;
+  /** How often it did not do what it was asked. */
+  readonly refused: number;
 }
 
 /** The Redis that replicas share. */

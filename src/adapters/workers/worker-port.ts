@@ -1,4 +1,5 @@
 import type { Notice } from '../../core/notices.ts';
+import type { Measures } from '../../core/series.ts';
 import type { MethodsOf } from './remote-port.ts';
 import type { Beat } from './rules-feed.ts';
 
@@ -17,17 +18,13 @@ export interface WorkerSetup {
 }
 
 /** What a process that serves clients says of itself. */
-export interface ServingReport {
+export interface ServingReport extends Measures {
   /** As in Readiness. */
   readonly needed: Readonly<Record<string, string>>;
   readonly noted: Readonly<Record<string, string>>;
   /** Since when parts are as they are, where that is known: epoch milliseconds. */
   readonly sinceMs: Readonly<Record<string, number>>;
-  /** Since it started. Of several processes they are added up. */
-  readonly counts: Counts;
 }
-
-export type Counts = Readonly<Record<string, number>>;
 
 /** What a primary asks of each of its workers. */
 export interface WorkerPort {

@@ -31,6 +31,7 @@ export class Workers {
   readonly #serving = new Set<ForkedWorker>();
   /** How many in a row ended soon after they had begun. */
   #failures = 0;
+  #deaths = 0;
   #isClosing = false;
 
   constructor(options: WorkersOptions) {
@@ -40,6 +41,11 @@ export class Workers {
   /** Those that serve now. */
   get serving(): readonly ForkedWorker[] {
     return [...this.#serving];
+  }
+
+  /** How many have ended though nobody had asked for it. */
+  get deaths(): number {
+    return this.#deaths;
   }
 
   /** @throws Error where the first of them cannot serve; then there may be some that do */
@@ -88,6 +94,7 @@ export class Workers {
     const { clock, log } = this.#options;
     const end = await worker.ended;
     if (!this.#mayGoOn()) return;
+    this.#deaths += 1;
     log.error({ worker: worker.pid, ...end }, 'a worker has ended; another one takes its place');
     this.#failures = clock.nowMs() - sinceMs < soundAfterMs ? this.#failures + 1 : 0;
     await clock.sleep(this.#pauseMs);
