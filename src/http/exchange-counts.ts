@@ -2,9 +2,10 @@ import { STATUS_CODES, type ServerResponse } from 'node:http';
 import { isWrite } from '../core/operation.ts';
 import { BoundedCounts, Histogram, other, seriesOf, type Measures, type Series } from '../core/series.ts';
 import { LimitReached } from './limits.ts';
+import { Running } from './running.ts';
 import type { Seen } from './server.ts';
 import type { Phase } from './timing.ts';
-import type { Asked, Trail } from './trail.ts';
+import type { Asked } from './trail.ts';
 
 type Operation = Asked | 'other';
 
@@ -43,7 +44,7 @@ interface OfOperation {
 /** What became of exchanges, and what they took. To take note of one takes less than a microsecond. */
 export class ExchangeCounts {
   /** Exchanges that are under way. */
-  readonly running = new Set<Trail>();
+  readonly running = new Running();
   readonly #operations = new Map<Operation, OfOperation>();
   readonly #rules = { denied: new BoundedCounts(), undecided: new BoundedCounts() };
   /** Undefined: their names are told to nobody. */
@@ -91,7 +92,7 @@ export class ExchangeCounts {
     const levels: Record<string, number> = {};
     for (const operation of this.#operations.keys())
       for (const phase of phases) levels[seriesOf('requests_open', operation, phase)] = 0;
-    for (const { asks = 'other', timing } of this.running) {
+    for (const { asks = 'other', timing } of this.running.all()) {
       const series = seriesOf('requests_open', asks, timing.phase);
       levels[series] = (levels[series] ?? 0) + 1;
     }

@@ -16,6 +16,7 @@ import { addressOf, type Addressing } from './forwarded.ts';
 import type { Limits, Quota } from './limits.ts';
 import type { Passthrough } from './passthrough.ts';
 import { isTokenPath, type TokenEndpoint } from './token-service.ts';
+import type { Running } from './running.ts';
 import { serveRegistry, unexpected, type RegistryPorts } from './registry.ts';
 import { newTrail, type Trail } from './trail.ts';
 
@@ -28,7 +29,7 @@ export interface Route {
   readonly limits: Limits;
   readonly draining: Draining;
   /** Has every exchange that is under way. */
-  readonly running: Set<Trail>;
+  readonly running: Running;
   /** Hears of every exchange when it is over; `error` is what was answered in place of a forwarded response. */
   readonly observe: (exchange: { req: IncomingMessage; res: ServerResponse }, seen: Seen) => void;
 }
@@ -124,7 +125,7 @@ async function serve(
   if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
   const given = headerValues(req.rawHeaders, 'x-request-id');
   const trail = newTrail(given.length === 1 ? given[0] : undefined, randomUUID);
-  route.running.add(trail);
+  route.running.begin(trail);
   let error: RegistryError | undefined;
   let client = req.socket.remoteAddress;
   let quota: Quota | undefined;
@@ -154,7 +155,7 @@ async function serve(
   }
   quota?.end();
   trail.timing.enter('answering');
-  route.running.delete(trail);
+  route.running.end(trail);
   const durationMs = performance.now() - trail.timing.startedMs;
   route.observe({ req, res }, { trail, error, client, durationMs });
   route.draining.end(res);

@@ -20,6 +20,8 @@ export interface Trail {
   /** Kept from the client, or made: by it an exchange is found in the log. */
   readonly requestId: string;
   readonly timing: Timing;
+  /** Where Running has it. */
+  place: number;
   /** What is asked, as soon as that is known; undefined: nothing that is served. */
   asks?: Asked;
   /** Twice set, where a body was waited for in between; undefined: it was no request that is judged. */
@@ -49,6 +51,7 @@ export function newTrail(given: string | undefined, make: () => string): Trail {
   return {
     requestId: given !== undefined && requestIdGrammar.test(given) ? given : make(),
     timing: new Timing(),
+    place: 0,
     unlocks: [],
     warnings: [],
   };

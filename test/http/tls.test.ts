@@ -239,6 +239,7 @@ t.test('operators are served the same where they want it', async (t) => {
   const port = Number(tagwarden.app.adminAddress.split(':')[1]);
   const question = { port, ca, target: '/livez' };
   t.match(await askTls(question), { status: 200, commonName: 'first' });
+  t.match(await askTls({ ...question, target: '/metrics' }), { status: 200, commonName: 'first' });
   const second = await authority.issue({ subject: 'CN=second' });
   replace(files.certFile, second.cert);
   replace(files.keyFile, second.key);
