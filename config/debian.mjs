@@ -38,6 +38,7 @@ const packagesOf = {
   mmdebstrap: ['mmdebstrap'],
   unshare: ['util-linux'],
   tar: ['tar'],
+  promtool: ['prometheus'],
 };
 
 /** Makes sure that these programs can be found (config/programs.mjs), or says which are missing. */

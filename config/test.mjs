@@ -15,6 +15,9 @@ const programs = [
 /** What the tests of Dockerfile and docker-compose.yml run beside. */
 const containerPrograms = ['ip', 'busybox', 'docker-compose'];
 
+/** What checks the alerts. */
+const alertPrograms = ['promtool'];
+
 // npm test                  everything but the matrix
 // npm test -- test/core     only these files or folders
 // npm test -- --matrix      the matrix of registries and clients that are built from Go modules
@@ -50,7 +53,7 @@ function startLint() {
 }
 
 function testMatrix(options) {
-  ensurePrograms(...containerPrograms);
+  ensurePrograms(...containerPrograms, ...alertPrograms);
   const missing = buildGoPrograms();
   for (const name of missing)
     console.error(`The Go module proxy does not have ${name}: its tests will be skipped.`);

@@ -4,7 +4,7 @@ import { seriesOf, type Measures } from '../core/series.ts';
 const resolutionMs = 50;
 /** What was long ago says nothing of how it is. */
 const forgottenMs = 60_000;
-const quantiles = [0.5, 0.99];
+const percentiles = [50, 99];
 
 /** What this process takes. Nothing runs for it until somebody asks. */
 export class ProcessUsage {
@@ -33,10 +33,10 @@ export class ProcessUsage {
     const lag = this.#lag ?? monitorEventLoopDelay({ resolution: resolutionMs });
     if (!this.#lag) lag.enable();
     this.#lag = lag;
-    const lags = quantiles.map((quantile) => {
+    const lags = percentiles.map((percentile) => {
       // What is measured is from one tick of its timer to the next. Before there were any it is nothing.
-      const lateMs = lag.percentile(quantile * 100) / 1e6 - resolutionMs;
-      return [seriesOf('event_loop_lag_seconds', quantile), Math.max(0, lateMs) / 1e3] as const;
+      const lateMs = lag.percentile(percentile) / 1e6 - resolutionMs;
+      return [seriesOf('event_loop_lag_seconds', percentile), Math.max(0, lateMs) / 1e3] as const;
     });
     const nowMs = performance.now();
     if (nowMs - this.#sinceMs > forgottenMs) {

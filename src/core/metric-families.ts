@@ -82,7 +82,7 @@ export const families: Readonly<Record<string, Family>> = {
   },
   cache_reads_total: {
     type: 'counter',
-    help: 'Reads of manifests, by outcome: hit and shared from memory; miss asked the upstream for what may be kept; forwarded went past.',
+    help: 'Reads of manifests, by outcome: hit and shared from memory; joined with what was asked for several at once, of a tag that may move; miss asked the upstream for what may be kept; forwarded went past.',
     labels: ['outcome'],
   },
   cache_renewals_total: {
@@ -121,8 +121,8 @@ export const families: Readonly<Record<string, Family>> = {
   process_resident_memory_bytes: { type: 'gauge', help: 'Resident memory, of all processes.' },
   event_loop_lag_seconds: {
     type: 'gauge',
-    help: 'How late the event loop was lately, in the process where it was latest, by quantile.',
-    labels: ['quantile'],
+    help: 'How late the event loop was lately, in the process where it was latest: in one of two moments (percentile 50), and in one of a hundred (99).',
+    labels: ['percentile'],
     merge: 'max',
   },
   event_loop_active_seconds_total: {

@@ -5,11 +5,11 @@ t.test('of several processes: what is not well is told, and counts are added up'
   const one = {
     ...{ needed: { upstream: 'ok' }, noted: { redis: 'ok' }, counts: { warned: 1, tamperings: 2 } },
     sinceMs: { redis: 1 },
-    levels: { connections_open: 3, redis_up: 1, 'event_loop_lag_seconds\n0.5': 0.1 },
+    levels: { connections_open: 3, redis_up: 1, 'event_loop_lag_seconds\n50': 0.1 },
   };
   const two = {
     ...{ needed: { upstream: 'away' }, noted: {}, counts: { warned: 10, others: 5 }, sinceMs: {} },
-    levels: { connections_open: 4, redis_up: 0, 'event_loop_lag_seconds\n0.5': 0.3 },
+    levels: { connections_open: 4, redis_up: 0, 'event_loop_lag_seconds\n50': 0.3 },
   };
   const three = {
     ...{ needed: { upstream: 'slow' }, noted: { redis: 'away' }, sinceMs: { redis: 3 } },
@@ -21,7 +21,7 @@ t.test('of several processes: what is not well is told, and counts are added up'
     noted: { redis: 'away' },
     sinceMs: { redis: 3 },
     counts,
-    levels: { connections_open: 7, redis_up: 0, 'event_loop_lag_seconds\n0.5': 0.3 },
+    levels: { connections_open: 7, redis_up: 0, 'event_loop_lag_seconds\n50': 0.3 },
   });
   t.same(sumOf([three, two, one]).needed, { upstream: 'slow' }, 'the first of them');
   t.same(sumOf([one]), one);

@@ -60,10 +60,10 @@ t.test('nor are there more of them after any number of processes', (t) => {
 t.test('what is measured now is added up, or the worst of it is told', (t) => {
   t.same(
     merged(
-      { connections_open: 1, redis_up: 1, 'event_loop_lag_seconds\n0.5': 3 },
-      { connections_open: 2, redis_up: 0, 'event_loop_lag_seconds\n0.5': 2, claims_open: 1 },
+      { connections_open: 1, redis_up: 1, 'event_loop_lag_seconds\n50': 3 },
+      { connections_open: 2, redis_up: 0, 'event_loop_lag_seconds\n50': 2, claims_open: 1 },
     ),
-    { connections_open: 3, redis_up: 0, 'event_loop_lag_seconds\n0.5': 3, claims_open: 1 },
+    { connections_open: 3, redis_up: 0, 'event_loop_lag_seconds\n50': 3, claims_open: 1 },
   );
   t.end();
 });
