@@ -1,14 +1,14 @@
 import { STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { RegistryError } from '../core/errors.ts';
 import { drain, hasBody } from './body.ts';
+import type { Exchange } from './exchange.ts';
 
 /**
  * The only writer of errors. Never rejects: where an answer was begun, or cannot be written, the connection ends, for
  * that is all that one exchange may cost.
  */
 export async function answerError(
-  req: IncomingMessage,
-  res: ServerResponse,
+  { req, res, trail }: Pick<Exchange, 'req' | 'res' | 'trail'>,
   error: RegistryError,
 ): Promise<void> {
   if (res.headersSent) {
@@ -19,6 +19,7 @@ export async function answerError(
   }
   const { retryAfterSeconds } = error;
   try {
+    res.setHeader('X-Request-Id', trail.requestId);
     if (retryAfterSeconds !== undefined) res.setHeader('Retry-After', retryAfterSeconds);
     for (const challenge of error.challenges) res.appendHeader('WWW-Authenticate', challenge);
     await answerWhole(req, res, error.status, error.body());

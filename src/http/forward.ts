@@ -7,7 +7,7 @@ import { answerError } from './answer.ts';
 import { detachedBody, drain, hasBody } from './body.ts';
 import { inviteBody, type Exchange } from './exchange.ts';
 import { requestHeaders, responseHeaders, type Rewriting } from './headers.ts';
-import { warningHeaders } from './trail.ts';
+import { trailHeaders } from './trail.ts';
 import { ongoingUpload, type UploadPorts } from './upload-location.ts';
 
 export interface ForwardPorts {
@@ -81,8 +81,8 @@ class Forwarding implements AnswerReceiver {
   }
 
   send(): void {
-    const { req, addressed, trail } = this.#exchange;
-    const headers = requestHeaders(this.#withContentType(this.#exchange.headers), addressed);
+    const { req, trail } = this.#exchange;
+    const headers = requestHeaders(this.#withContentType(this.#exchange.headers), this.#exchange);
     const request = { ...printOperation(this.#operation), headers };
     try {
       if (!takesBody(this.#operation) || !hasBody(req)) {
@@ -136,7 +136,7 @@ class Forwarding implements AnswerReceiver {
     const { res, trail } = this.#exchange;
     const headers = this.#headersOf(received, status);
     if (!headers) return;
-    headers.push(...warningHeaders(trail));
+    headers.push(...trailHeaders(trail));
     if (this.#hasUnreadBody()) headers.push('Connection', 'close');
     // undici read it as UTF-8, and Node throws on what is not Latin-1.
     res.writeHead(status, /^[\t -~]*$/.test(reason) ? reason : '', headers);
@@ -199,12 +199,15 @@ class Forwarding implements AnswerReceiver {
   }
 
   #answer(error: RegistryError | undefined): void {
-    const { req, res, trail } = this.#exchange;
+    const { trail } = this.#exchange;
     this.#end();
     trail.timing.enter('answering');
-    if (error) trail.failure = error;
-    if (error) void answerError(req, res, error).finally(this.#over);
-    else this.#over();
+    if (!error) {
+      this.#over();
+      return;
+    }
+    trail.failure = error;
+    void answerError(this.#exchange, error).finally(this.#over);
   }
 
   #hasUnreadBody(): boolean {

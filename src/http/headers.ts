@@ -1,4 +1,5 @@
 import { headerValues, mapHeaders, type HeaderList } from '../core/header-list.ts';
+import type { Exchange } from './exchange.ts';
 import type { Addressed } from './forwarded.ts';
 import { uploadLocation, type OngoingUpload } from './upload-location.ts';
 
@@ -26,6 +27,8 @@ const provenance =
 const ambiguous = /_|^x-envoy-/;
 /** Would lead clients past us. */
 const leadingAway = new Set(['alt-svc']);
+/** By one id an exchange is found in everybody's log: the client's where it can be logged, else ours. */
+const requestIdField = 'x-request-id';
 
 /** All that a registry needs with a write; besides `Authorization` nothing that could let somebody in. */
 const needed =
@@ -47,17 +50,21 @@ export function neverForwarded(name: string): boolean {
   );
 }
 
+/** As far as the upstream is told of an exchange. */
+export type Told = Pick<Exchange, 'addressed' | 'trail'>;
+
 /** The client's headers as they go upstream; the length of a body is added where there is one. */
-export function requestHeaders(received: HeaderList, addressed: Addressed): string[] {
+export function requestHeaders(received: HeaderList, exchange: Told): string[] {
   const named = namedInConnection(received);
   const kept = mapHeaders(received, (name, value) =>
-    neverForwarded(name) || named.has(name) ? undefined : value,
+    neverForwarded(name) || name === requestIdField || named.has(name) ? undefined : value,
   );
-  return [...kept, ...provenanceHeaders(addressed)];
+  return [...kept, ...provenanceHeaders(exchange)];
 }
 
-/** What every request to the upstream says of the client; `Host` is kept, or uploads would go on past us. */
-export function provenanceHeaders({ host, protocol, forwardedFor }: Addressed): string[] {
+/** What every request to the upstream says of the exchange that it is made for; `Host` is kept, or uploads would go on past us. */
+export function provenanceHeaders({ addressed, trail }: Told): string[] {
+  const { host, protocol, forwardedFor } = addressed;
   return [
     'Host',
     host,
@@ -67,6 +74,8 @@ export function provenanceHeaders({ host, protocol, forwardedFor }: Addressed): 
     protocol,
     'X-Forwarded-Host',
     host,
+    'X-Request-Id',
+    trail.requestId,
   ];
 }
 
@@ -87,6 +96,8 @@ export function responseHeaders(received: HeaderList, status: number, rewriting:
   const named = namedInConnection(received);
   return mapHeaders(received, (name, value) => {
     if (hopByHop.has(name) || named.has(name) || leadingAway.has(name)) return undefined;
+    // Its own, of one that did not keep what it was sent.
+    if (name === requestIdField) return undefined;
     // RFC 9110, section 8.6: there is no body that it could be the length of.
     if (name === 'content-length' && status === 204) return undefined;
     // After 201 it is the blob's.

@@ -86,7 +86,7 @@ function outcomeOf({ trail, error }: Seen): Outcome | undefined {
   if (trail.refusedToken) return 'denied';
   if (!trail.judged || !isWrite(trail.judged.operation)) return undefined;
   if (trail.unlocks.length > 0) return 'unlocked';
-  if (!error) return trail.warnings.length > 0 ? 'warned' : undefined;
+  if (!error || error === trail.failure) return trail.warnings.length > 0 ? 'warned' : undefined;
   if (error.code === 'DENIED') return 'denied';
   return error.code === 'UNAVAILABLE' || error.code === 'TOOMANYREQUESTS' ? 'undecided' : undefined;
 }

@@ -47,7 +47,7 @@ function immutabilityOf(
 }
 
 /** The caller's credentials and the host that the caller addressed: a look-up sees what the caller would see. */
-export function lookUpHeaders({ req, addressed }: Exchange): HeaderList {
-  const authorization = headerValues(req.rawHeaders, 'authorization');
-  return [...authorization.flatMap((value) => ['Authorization', value]), ...provenanceHeaders(addressed)];
+export function lookUpHeaders(exchange: Exchange): HeaderList {
+  const authorization = headerValues(exchange.req.rawHeaders, 'authorization');
+  return [...authorization.flatMap((value) => ['Authorization', value]), ...provenanceHeaders(exchange)];
 }

@@ -5,6 +5,7 @@ import { RegistryError } from '../core/errors.ts';
 import { printQuery } from '../core/target.ts';
 import type { Exchange } from './exchange.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
+import { trailHeaders } from './trail.ts';
 
 /** A part of the upstream outside `/v2/` that is served as it is: a web page, an external token service. */
 export interface PassedPrefix {
@@ -70,11 +71,12 @@ function covers(prefix: string, path: string): boolean {
 }
 
 /** httpxy reads the request itself: it must find there what was judged, and none of the headers that we drop. */
-function sendAsJudged({ req, headers: received, target, addressed }: Exchange): void {
+function sendAsJudged(exchange: Exchange): void {
+  const { req, target } = exchange;
   req.url = target.path + printQuery(target.query);
   const { 'content-length': length, 'transfer-encoding': coding } = req.headers;
   req.headers = {};
-  const headers = requestHeaders(received, addressed);
+  const headers = requestHeaders(exchange.headers, exchange);
   for (let at = 0; at < headers.length; at += 2) {
     const name = headers[at]?.toLowerCase() ?? '';
     const value = headers[at + 1] ?? '';
@@ -90,7 +92,8 @@ function sendAsJudged({ req, headers: received, target, addressed }: Exchange): 
 function relay({ res, addressed, trail }: Exchange, answer: IncomingMessage, upstreamOrigin: string): void {
   const { statusCode: status = 0, rawHeaders } = answer;
   try {
-    res.writeHead(status, responseHeaders(rawHeaders, status, { addressed, upstreamOrigin, isWrite: false }));
+    const headers = responseHeaders(rawHeaders, status, { addressed, upstreamOrigin, isWrite: false });
+    res.writeHead(status, [...headers, ...trailHeaders(trail)]);
   } catch {
     // A status below 100, say.
     res.destroy();

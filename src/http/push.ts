@@ -156,15 +156,15 @@ function refuseSigned(body: Buffer): void {
 }
 
 async function putManifest(
-  { headers: received, addressed, trail }: Exchange,
+  exchange: Exchange,
   operation: PutManifest,
   body: Buffer,
   { upstream, changes, putDeadlineMs }: PushPorts,
 ): Promise<PutOutcome<UpstreamAnswer>> {
-  const headers = [...requestHeaders(received, addressed), 'Content-Length', String(body.length)];
+  const headers = [...requestHeaders(exchange.headers, exchange), 'Content-Length', String(body.length)];
   const request = { ...printOperation(operation), headers, body };
   const send = (): Promise<UpstreamAnswer> =>
-    trail.timing.asking(() => upstream.ask(request, putDeadlineMs, answerLimitBytes));
+    exchange.trail.timing.asking(() => upstream.ask(request, putDeadlineMs, answerLimitBytes));
   const answer = await sendWrite(operation.repository, send, changes);
   if ('kind' in answer) return answer;
   const tags = headerValues(answer.headers, 'oci-tag').flatMap((value) => value.split(','));

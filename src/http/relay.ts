@@ -5,7 +5,7 @@ import type { Changes } from '../core/ports.ts';
 import type { Repository } from '../core/reference.ts';
 import type { Exchange } from './exchange.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
-import { warningHeaders } from './trail.ts';
+import { trailHeaders } from './trail.ts';
 
 /** What became of a write. `notSent`: nothing of it left this process. `lost`: no answer, it may yet be carried out. */
 export type Unanswered = { readonly kind: 'notSent' | 'lost'; readonly error: Error };
@@ -33,14 +33,14 @@ export const answerLimitBytes = 1024 * 1024;
 
 /** Sends a delete at most once. */
 export function sendDelete(
-  { headers: received, addressed, trail }: Exchange,
+  exchange: Exchange,
   operation: DeleteDigest | DeleteTag,
   withinMs: number,
   { upstream, changes }: { readonly upstream: Upstream; readonly changes: Changes },
 ): Promise<UpstreamAnswer | Unanswered> {
-  const request = { ...printOperation(operation), headers: requestHeaders(received, addressed) };
+  const request = { ...printOperation(operation), headers: requestHeaders(exchange.headers, exchange) };
   const send = (): Promise<UpstreamAnswer> =>
-    trail.timing.asking(() => upstream.ask(request, withinMs, answerLimitBytes));
+    exchange.trail.timing.asking(() => upstream.ask(request, withinMs, answerLimitBytes));
   return sendWrite(operation.repository, send, changes);
 }
 
@@ -52,7 +52,7 @@ export function relay({ res, addressed, trail }: Exchange, answer: UpstreamAnswe
     throw new RegistryError('UNAVAILABLE', { status: 502, message: 'the upstream redirected a write' });
   }
   const rewriting = { addressed, upstreamOrigin: upstream.origin, isWrite: true };
-  res.writeHead(status, [...responseHeaders(headers, status, rewriting), ...warningHeaders(trail)]);
+  res.writeHead(status, [...responseHeaders(headers, status, rewriting), ...trailHeaders(trail)]);
   res.end(body);
 }
 

@@ -16,6 +16,7 @@ import {
   type GetManifest,
   type ManifestQuestion,
 } from './manifest-question.ts';
+import { trailHeaders } from './trail.ts';
 
 export interface ManifestPorts extends ForwardPorts {
   /** Absent: nothing is answered from memory. */
@@ -88,15 +89,19 @@ const readMs = 10_000;
 
 /** With all that this caller sent, but the condition: whether the client has it already is found out here. */
 function askingAs(
-  { headers: received, addressed }: Exchange,
+  exchange: Exchange,
   operation: GetManifest,
   { bodyLimitBytes }: ManifestAnswers,
   { upstream, idleMs }: ManifestPorts,
 ): Asking {
-  const headers = mapHeaders(requestHeaders(received, addressed), (name, value) =>
+  const headers = mapHeaders(requestHeaders(exchange.headers, exchange), (name, value) =>
     name === 'if-none-match' ? undefined : value,
   );
-  const rewriting = { addressed, upstreamOrigin: upstream.origin, isWrite: false };
+  const rewriting = {
+    addressed: exchange.addressed,
+    upstreamOrigin: upstream.origin,
+    isWrite: false,
+  };
   return {
     send: (method) => {
       const request = { ...printOperation({ ...operation, method }), headers };
@@ -116,7 +121,7 @@ function answerOwn(
   const { res, addressed, trail } = exchange;
   trail.upstreamStatus = status;
   const rewriting = { addressed, upstreamOrigin: upstream.origin, isWrite: false };
-  res.writeHead(status, responseHeaders(headers, status, rewriting));
+  res.writeHead(status, [...responseHeaders(headers, status, rewriting), ...trailHeaders(trail)]);
   res.end(method === 'HEAD' || isBodyless(status) ? undefined : body);
   return written(exchange, idleMs);
 }
@@ -130,11 +135,12 @@ function answerKept(
   const { res, trail } = exchange;
   trail.isFromMemory = true;
   // RFC 9111, section 4.2.3: since it was asked for, at the least.
-  const age = ['Age', String(ageSeconds + Math.floor((clock.nowMs() - askedMs) / 1000))];
+  const age = String(ageSeconds + Math.floor((clock.nowMs() - askedMs) / 1000));
+  const own = ['Age', age, ...trailHeaders(trail)];
   if (noneMatch !== undefined && isKnownTo(noneMatch, entityTag)) {
-    res.writeHead(304, [...withoutContent(headers), ...age]).end();
+    res.writeHead(304, [...withoutContent(headers), ...own]).end();
   } else {
-    res.writeHead(200, [...headers, ...age]);
+    res.writeHead(200, [...headers, ...own]);
     res.end(method === 'HEAD' ? undefined : body);
   }
   return written(exchange, idleMs);

@@ -18,7 +18,7 @@ import type { Passthrough } from './passthrough.ts';
 import { isTokenPath, type TokenEndpoint } from './token-service.ts';
 import type { Running } from './running.ts';
 import { serveRegistry, unexpected, type RegistryPorts } from './registry.ts';
-import { newTrail, type Trail } from './trail.ts';
+import { newTrail, trailHeaders, type Trail } from './trail.ts';
 
 export interface Route {
   readonly registry: RegistryPorts;
@@ -141,9 +141,11 @@ async function serve(
       await serveRegistry(exchange, route.registry);
     } else if (route.tokens && isTokenPath(target.path)) {
       trail.asks = 'token';
+      // fastify writes the answer.
+      res.setHeader('X-Request-Id', trail.requestId);
       await route.tokens(exchange);
     } else if (target.path === '/v2') {
-      redirectToBase(req, res);
+      redirectToBase(exchange);
     } else {
       trail.asks = 'passthrough';
       await route.passthrough(exchange);
@@ -154,6 +156,7 @@ async function serve(
     else if (cause instanceof RegistryError) error = cause;
   }
   quota?.end();
+  error ??= trail.failure;
   trail.timing.enter('answering');
   route.running.end(trail);
   const durationMs = performance.now() - trail.timing.startedMs;
@@ -194,21 +197,20 @@ function checked(req: IncomingMessage): Exchange['target'] {
 }
 
 /** As the registry does. */
-function redirectToBase(req: IncomingMessage, res: ServerResponse): void {
+function redirectToBase({ req, res, trail }: Exchange): void {
   if (req.method !== 'GET' && req.method !== 'HEAD') throw new RegistryError('UNSUPPORTED');
-  res.writeHead(301, { Location: '/v2/', 'Content-Length': 0 }).end();
+  res.writeHead(301, ['Location', '/v2/', 'Content-Length', '0', ...trailHeaders(trail)]).end();
 }
 
 async function answerFailure(
   req: IncomingMessage,
   res: ServerResponse,
   cause: unknown,
-  { requestId, timing }: Trail,
+  trail: Trail,
 ): Promise<RegistryError> {
-  timing.enter('answering');
+  trail.timing.enter('answering');
   const error = cause instanceof RegistryError ? cause : refusedOrUnexpected(cause);
-  if (!res.headersSent) res.setHeader('X-Request-Id', requestId);
-  await answerError(req, res, error);
+  await answerError({ req, res, trail }, error);
   return error;
 }
 

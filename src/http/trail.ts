@@ -36,7 +36,7 @@ export interface Trail {
   upstreamStatus?: number;
   /** What the upstream answered to another request was answered to this one too. */
   isFromMemory?: true;
-  /** What was answered where the upstream failed while its answer was passed on. */
+  /** What was answered in place of what the upstream did not send. */
   failure?: RegistryError;
   /** The exceptions by which it was let through. */
   unlocks: readonly Unlock[];
@@ -57,8 +57,13 @@ export function newTrail(given: string | undefined, make: () => string): Trail {
   };
 }
 
+/** What every answer says of its exchange. */
+export function trailHeaders(trail: Trail): string[] {
+  return ['X-Request-Id', trail.requestId, ...warningHeaders(trail)];
+}
+
 /** RFC 9111, section 5.5: told to the client beside what its request came to. */
-export function warningHeaders({ warnings }: Trail): string[] {
+function warningHeaders({ warnings }: Trail): string[] {
   return warnings.flatMap(({ effect, refusal }) => {
     const verdict = effect === 'deny' ? 'would be denied' : 'could not be judged';
     return ['Warning', `299 tagwarden "${verdict}: ${quotable(refusal.message)}"`];

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { listedHeaders, requestHeaders, responseHeaders } from '../../src/http/headers.ts';
+import { newTrail } from '../../src/http/trail.ts';
 
 const addressed = {
   client: '192.0.2.1',
@@ -7,9 +8,10 @@ const addressed = {
   protocol: 'https',
   host: 'registry.example',
 };
+const exchange = { addressed, trail: newTrail('id-1', () => '') };
 const ours = [
   ...['Host', 'registry.example', 'X-Forwarded-For', '192.0.2.1'],
-  ...['X-Forwarded-Proto', 'https', 'X-Forwarded-Host', 'registry.example'],
+  ...['X-Forwarded-Proto', 'https', 'X-Forwarded-Host', 'registry.example', 'X-Request-Id', 'id-1'],
 ];
 
 t.test('what goes upstream', (t) => {
@@ -35,13 +37,14 @@ t.test('what goes upstream', (t) => {
     ['poisons Location', 'X-Forwarded-Host', false],
     ['poisons Location', 'X-FORWARDED-Prefix', false],
     ['claims an address', 'X-Real-IP', false],
+    ['replaced by what it is logged as', 'X-Request-Id', false],
   ];
   for (const [name, header, sent] of received) {
-    const headers = requestHeaders([header, 'a', header, 'b'], addressed);
+    const headers = requestHeaders([header, 'a', header, 'b'], exchange);
     t.same(headers, sent ? [header, 'a', header, 'b', ...ours] : ours, `${header}: ${name}`);
   }
   t.same(
-    requestHeaders(['connection', 'X-Secret, close', 'x-secret', '1'], addressed),
+    requestHeaders(['connection', 'X-Secret, close', 'x-secret', '1'], exchange),
     ours,
     'named in Connection',
   );
@@ -57,7 +60,18 @@ t.test('what comes back', (t) => {
     'repeated headers stay repeated',
   );
   t.same(
-    back(['Connection', 'X-Hop', 'X-Hop', '1', 'Transfer-Encoding', 'chunked', 'Alt-Svc', 'h3=":443"']),
+    back([
+      'Connection',
+      'X-Hop',
+      'X-Hop',
+      '1',
+      'Transfer-Encoding',
+      'chunked',
+      'Alt-Svc',
+      'h3=":443"',
+      'X-Request-ID',
+      'its-own',
+    ]),
     [],
   );
   t.same(back(['Content-Length', '0'], 204), []);
