@@ -158,8 +158,8 @@ async function check(config: Config): Promise<number> {
 }
 
 async function serve(config: Config): Promise<number | undefined> {
-  const [{ pino }, { startApp }] = await Promise.all([import('pino'), import('./app.ts')]);
-  const log = pino({ level: config.log.level });
+  const [{ openLog }, { startApp }] = await Promise.all([import('./app/log.ts'), import('./app.ts')]);
+  const log = await openLog(config);
   try {
     const app = await startApp(config, log);
     let isEnding = false;

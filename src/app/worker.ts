@@ -1,4 +1,4 @@
-import { pino, type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { startWorker } from '../app.ts';
 import { Channel, type Wire } from '../adapters/workers/channel.ts';
 import { greet } from '../adapters/workers/greeting.ts';
@@ -20,6 +20,7 @@ import {
 import { unpackConfig } from '../config/handing-over.ts';
 import type { Notice } from '../core/notices.ts';
 import type { Door } from './door.ts';
+import { openLog } from './log.ts';
 import { versionOnDisk } from './version.ts';
 
 const lookEveryMs = 1_000;
@@ -61,7 +62,7 @@ export class ServingWorker implements WorkerPort {
       throw new Error(`the program was replaced by ${versionOnDisk()} while ${version} runs; restart it`);
     const config = unpackConfig(packed);
     const channel = this.#channel;
-    const log = pino({ level: config.log.level });
+    const log = await openLog(config);
     const clock = clockSince(clockZeroMs);
     const lease = new Lease(clock);
     const rules = new FollowedRules(lease);

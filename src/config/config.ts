@@ -59,6 +59,7 @@ export interface Config {
   readonly metrics: { readonly repositories: boolean };
   readonly log: {
     readonly level: Values['log.level'];
+    readonly format: Values['log.format'];
     /** `-`: standard output. */
     readonly auditFile: string | undefined;
   };
@@ -123,7 +124,11 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
       timeoutSeconds: values['shutdown.timeout_seconds'],
     },
     metrics: { repositories: values['metrics.repositories'] },
-    log: { level: values['log.level'], auditFile: values['log.audit_file'] },
+    log: {
+      level: values['log.level'],
+      format: values['log.format'],
+      auditFile: values['log.audit_file'],
+    },
   });
 }
 

@@ -274,6 +274,11 @@ export const keys = {
     oneOf(['trace', 'debug', 'info', 'warn', 'error']),
     'The least level that is logged.',
   ),
+  'log.format': defaulting(
+    'auto',
+    oneOf(['auto', 'json', 'text']),
+    'How it is written: a JSON object to a line, or text for people; auto: text on a terminal, JSON elsewhere.',
+  ),
   'log.audit_file': optional(
     pathOrStdout,
     'Where every write that was denied, undecided, warned of or unlocked, and every change of a rule, is written down, a JSON line each; - is standard output. SIGHUP opens it anew.',

@@ -60,7 +60,7 @@ t.test('defaults', (t) => {
     },
     shutdown: { delaySeconds: 0, timeoutSeconds: 60 },
     metrics: { repositories: false },
-    log: { level: 'info', auditFile: undefined },
+    log: { level: 'info', format: 'auto', auditFile: undefined },
   });
   t.end();
 });
@@ -209,7 +209,7 @@ rules: { file: 7 }
     'etc/tagwarden.yaml:3:15 auth.mode: must be one of anonymous, upstream, token, builtin, not "tokens"; did you mean token?',
     'etc/tagwarden.yaml:3:45 auth.default_access_level: must be one of anonymous, guest, reporter, developer, maintainer, owner, admin, not "boss"',
     'etc/tagwarden.yaml:4:50 claims.put_deadline_seconds: must be a number, not "25"',
-    'etc/tagwarden.yaml:5:5 log: is empty; it must be a mapping with level, audit_file',
+    'etc/tagwarden.yaml:5:5 log: is empty; it must be a mapping with level, format, audit_file',
     'etc/tagwarden.yaml:6:16 rules.file: must be text, not 7; put quotes around it',
     'environment TAGWARDEN_RULE: unknown; did you mean TAGWARDEN_RULES?',
     'environment TAGWARDEN_LISTEN: must be HOST:PORT; 127.0.0.1:8080 is this machine alone, 0.0.0.0:8080 or [::]:8080 everyone',
