@@ -1,5 +1,4 @@
 import type { Logger } from 'pino';
-import { openAudit, type AuditFile } from './adapters/audit-file.ts';
 import { steadyClock } from './adapters/clock.ts';
 import { SwitchFile } from './adapters/switch-file.ts';
 import type { RulesChange } from './adapters/rules-in-force.ts';
@@ -14,6 +13,7 @@ import { closeDoor, closeServer, listen } from './app/listening.ts';
 import { metricsOf } from './app/metrics.ts';
 import { readinessReader } from './app/readiness.ts';
 import { wireServing, type Serving } from './app/serving.ts';
+import { openWitnesses, type Witnesses } from './app/witnesses.ts';
 import { connectKept, lifetimesOf, openStore, ownBesides } from './app/store.ts';
 import type { Config } from './config/config.ts';
 import type { ManagedRules } from './core/managed-rules.ts';
@@ -59,7 +59,7 @@ async function serve(config: Config, given: Given, log: Logger, ending: Ending):
   const { clock = steadyClock, ticketKeys } = given;
   const isAlone = config.workers === 1;
 
-  const audit = startAudit(config.log, log, ending);
+  const audit = await openWitnesses(config, log, ending);
   const onRules = audit && auditOfRules(audit);
   const lifetimes = lifetimesOf(config);
   // Workers may judge by other rules for a moment longer.
@@ -113,7 +113,7 @@ export interface FromPrimary extends Given {
 export async function startWorker(config: Config, log: Logger, primary: FromPrimary): Promise<Door> {
   const { clock, rules, notices, shared, ticketKeys } = primary;
   const ending = new Ending();
-  const audit = startAudit(config.log, log, ending);
+  const audit = await openWitnesses(config, log, ending);
   const kept = config.redis
     ? (await connectKept(config.redis, lifetimesOf(config), { clock, log, ending })).kept
     : { ...primary.store, ...ownBesides(config) };
@@ -151,16 +151,7 @@ function settledBy(door: Door, managed: ManagedRules): ManagedRules {
   };
 }
 
-function startAudit({ auditFile }: Config['log'], log: Logger, ending: Ending): AuditFile | undefined {
-  if (auditFile === undefined) return undefined;
-  const audit = openAudit(auditFile, log);
-  ending.add(() => {
-    audit.close();
-  });
-  return audit;
-}
-
-function auditOfRules(audit: AuditFile): (change: RulesChange) => void {
+function auditOfRules(audit: Witnesses): (change: RulesChange) => void {
   return (change) => {
     audit.write({ audit: 'rules', ...change });
   };

@@ -14,6 +14,17 @@ import type { TagFact } from '../core/verdict.ts';
 /** How long what was seen may be denied by without asking again. */
 const recalledForMs = 60_000;
 
+/** An immutable tag was moved, or is gone, and not through us. */
+export interface Tampering {
+  readonly repository: Repository;
+  readonly tag: Tag;
+  readonly digestBefore: Digest;
+  /** Absent: there is none any more. */
+  readonly digestAfter?: Digest;
+  /** RFC 3339: since when it was seen to be what it was before. */
+  readonly seenSince: string;
+}
+
 /** `away`: the ledger did not say. */
 type Recalled = { readonly entry: LedgerEntry | undefined } | 'away';
 
@@ -26,14 +37,22 @@ export class LedgeredTagFacts implements TagFacts {
   readonly #ledger: Ledger;
   readonly #clock: Clock;
   readonly #log: Pick<BaseLogger, 'warn' | 'error'>;
+  readonly #onTampering: ((seen: Tampering) => void) | undefined;
   #tamperings = 0;
   #ledgerFailures = 0;
 
-  constructor(facts: TagFacts, ledger: Ledger, clock: Clock, log: Pick<BaseLogger, 'warn' | 'error'>) {
+  constructor(
+    facts: TagFacts,
+    ledger: Ledger,
+    clock: Clock,
+    log: Pick<BaseLogger, 'warn' | 'error'>,
+    onTampering?: (seen: Tampering) => void,
+  ) {
     this.#facts = facts;
     this.#ledger = ledger;
     this.#clock = clock;
     this.#log = log;
+    this.#onTampering = onTampering;
   }
 
   /** How often an immutable tag had been moved or deleted, but not through us; once for each change. */
@@ -116,6 +135,10 @@ export class LedgeredTagFacts implements TagFacts {
     this.#tamperings += 1;
     const wasSince = new Date(firstSeenMs).toISOString();
     this.#log.error({ repository, tag, was: digest, is, wasSince }, `tampering: ${what}`);
+    this.#onTampering?.({
+      ...{ repository, tag, digestBefore: digest, seenSince: wasSince },
+      ...(is !== undefined && { digestAfter: is }),
+    });
   }
 
   async #noteCreated(repository: Repository, tag: Tag, digest: Digest, seenMs: number): Promise<void> {

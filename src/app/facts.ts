@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import { LedgeredTagFacts } from '../adapters/ledgered-tag-facts.ts';
+import { LedgeredTagFacts, type Tampering } from '../adapters/ledgered-tag-facts.ts';
 import { ManifestCache } from '../adapters/manifest-cache.ts';
 import { PatientReader, type OwnAuthorization } from '../adapters/patient-reader.ts';
 import { RepositoryNeeds } from '../adapters/repository-needs.ts';
@@ -18,6 +18,7 @@ export interface Sources extends Pick<Store, 'ledger' | 'tombstones' | 'manifest
   readonly log: Logger;
   /** More protected tags than these in one repository are not walked. */
   readonly tagLimit: number;
+  readonly onTampering?: ((seen: Tampering) => void) | undefined;
 }
 
 export interface WiredFacts {
@@ -36,10 +37,11 @@ export function wireFacts({
   ledger,
   tombstones,
   manifests: shared,
+  onTampering,
 }: Sources): WiredFacts {
   const reader = new PatientReader(upstream, clock, own);
   const seen = new TombstonedTagFacts(new UpstreamTagFacts(reader), tombstones, log);
-  const facts = new LedgeredTagFacts(seen, ledger, clock, log);
+  const facts = new LedgeredTagFacts(seen, ledger, clock, log, onTampering);
   const reads = new RepositoryReads(reader);
   const manifests = new ManifestCache(reads, shared);
   return {

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino';
 import { announcedTo } from '../adapters/announced-changes.ts';
-import type { AuditFile } from '../adapters/audit-file.ts';
 import { wallClock } from '../adapters/clock.ts';
 import { CountedClaims } from '../adapters/counted-claims.ts';
+import type { Tampering } from '../adapters/ledgered-tag-facts.ts';
 import { noticedChanges } from '../adapters/noticed-changes.ts';
 import type { ServerTls } from '../adapters/tls/server-tls.ts';
 import type { Upstream } from '../adapters/upstream.ts';
@@ -22,18 +22,19 @@ import type { Ending } from './ending.ts';
 import { wireFacts } from './facts.ts';
 import { keepingOf, wireLimits } from './limits.ts';
 import type { Listener } from './listening.ts';
-import { cacheMeasures } from './measures.ts';
+import { cacheMeasures, counting } from './measures.ts';
 import { wireObserving } from './observing.ts';
 import { ownAccount } from './own-account.ts';
 import type { Kept } from './store.ts';
 import { openServerTls } from './tls.ts';
 import { openUpstream, type OpenUpstream } from './upstream.ts';
+import type { Witnesses } from './witnesses.ts';
 
 /** What each process has. */
 interface Surroundings {
   readonly clock: Clock;
   readonly log: Logger;
-  readonly audit: AuditFile | undefined;
+  readonly audit: Witnesses | undefined;
   readonly ending: Ending;
   /** For what keeps copies of what others may change. */
   readonly notices: Notices;
@@ -76,7 +77,8 @@ export async function wireServing(
   const account = auth.own ? undefined : await ownAccount(config.upstream, { upstream, clock, log });
   ending.add(() => account?.close());
   const own = auth.own ?? account;
-  const { facts, needs, tamperings } = wireFacts({ ...store, upstream, own, clock, log, tagLimit });
+  const watching = { clock, log, tagLimit, onTampering: audit && tamperingToldTo(audit) };
+  const { facts, needs, tamperings } = wireFacts({ ...store, upstream, own, ...watching });
   const announcements = announcedTo([store.announcements, noticedChanges(notices)]);
   const { changes, answers } = await wireAnswers(config.cache, { clock, announcements, notices });
 
@@ -97,14 +99,8 @@ export async function wireServing(
   };
   const trusted = addressing.trustedProxies;
   const server = registryServer(route, keepingOf(config, { trusted, tls: tls?.forClients(), log, onLimit }));
-  const measuring = [
-    new Traffic(server),
-    claims,
-    tamperings,
-    cacheMeasures(answers),
-    upstream.failures,
-    store,
-  ];
+  const counted = [claims, tamperings, cacheMeasures(answers), upstream.failures, store];
+  const measuring = [new Traffic(server), ...counted, ...(audit ? [counting(audit.counts)] : [])];
   return {
     ...{ server, draining, auth, upstream, tls },
     explain: { ...judging, own, lifting: judging, auth: config.auth },
@@ -114,6 +110,12 @@ export async function wireServing(
       void tls?.reload();
       void opened.tls?.reload();
     },
+  };
+}
+
+function tamperingToldTo(audit: Witnesses): (seen: Tampering) => void {
+  return (seen) => {
+    audit.write({ audit: 'tampering', ...seen });
   };
 }
 

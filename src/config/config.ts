@@ -6,6 +6,7 @@ import { arrangeRedis, arrangeRules, type RedisConfig, type RulesConfig } from '
 import type { Values } from './schema.ts';
 import type { Secret } from './secret.ts';
 import { arrangeServerTls, arrangeUpstreamTls, type ServerTlsConfig, type UpstreamTlsConfig } from './tls.ts';
+import type { WebhookConfig } from './webhooks.ts';
 
 /** Everything that can be set in this version, checked and frozen. Paths are absolute. */
 export interface Config {
@@ -63,6 +64,7 @@ export interface Config {
     /** `-`: standard output. */
     readonly auditFile: string | undefined;
   };
+  readonly webhooks: readonly WebhookConfig[];
 }
 
 /** Between SIGTERM and the end of the process. */
@@ -129,6 +131,7 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
       format: values['log.format'],
       auditFile: values['log.audit_file'],
     },
+    webhooks: values.webhooks,
   });
 }
 

@@ -2,11 +2,12 @@ import { accessLevels, isAccessLevel } from '../core/access-level.ts';
 import { address, hostName, network, origin, webAddress } from './addresses.ts';
 import { certificateFile, secretFile } from './files.ts';
 import { defaulting, optional, required, usual, type Key } from './key.ts';
-import { flag, integer, listOf, oneOf, path, pathOrStdout, text, userName } from './kinds.ts';
+import { flag, integer, listOf, oneOf, path, text, userName } from './kinds.ts';
 import { limitKeys } from './limit-keys.ts';
 import { passthroughs } from './passthrough.ts';
 import { keyPrefix, redisUrl } from './redis-url.ts';
 import { shutdownKeys } from './shutdown-keys.ts';
+import { tellingKeys } from './telling-keys.ts';
 
 const authModes = ['anonymous', 'upstream', 'token', 'builtin'] as const;
 // Asymmetric ones alone: with HMAC whoever knows a public key could sign.
@@ -264,25 +265,7 @@ export const keys = {
   ),
   ...limitKeys,
   ...shutdownKeys,
-  'metrics.repositories': defaulting(
-    'false',
-    flag,
-    'Whether /metrics counts refusals by repository too: up to 200 names, which whoever reaches the admin listener may then read.',
-  ),
-  'log.level': defaulting(
-    'info',
-    oneOf(['trace', 'debug', 'info', 'warn', 'error']),
-    'The least level that is logged.',
-  ),
-  'log.format': defaulting(
-    'auto',
-    oneOf(['auto', 'json', 'text']),
-    'How it is written: a JSON object to a line, or text for people; auto: text on a terminal, JSON elsewhere.',
-  ),
-  'log.audit_file': optional(
-    pathOrStdout,
-    'Where every write that was denied, undecided, warned of or unlocked, and every change of a rule, is written down, a JSON line each; - is standard output. SIGHUP opens it anew.',
-  ),
+  ...tellingKeys,
 };
 
 export type KeyPath = keyof typeof keys;

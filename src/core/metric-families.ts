@@ -103,6 +103,11 @@ export const families: Readonly<Record<string, Family>> = {
     labels: ['kind'],
   },
   ready: { type: 'gauge', help: 'What /readyz says: 1 for 200, 0 for 503.' },
+  webhook_events_total: {
+    type: 'counter',
+    help: 'Events for webhooks, by outcome: sent, failed (refused, or tried in vain), dropped because too many waited.',
+    labels: ['outcome'],
+  },
   rules: {
     type: 'gauge',
     help: 'Rules in force, by kind: repository, tag_protected, tag_immutable, warning (those that only warn), and members.',

@@ -61,6 +61,7 @@ t.test('defaults', (t) => {
     shutdown: { delaySeconds: 0, timeoutSeconds: 60 },
     metrics: { repositories: false },
     log: { level: 'info', format: 'auto', auditFile: undefined },
+    webhooks: [],
   });
   t.end();
 });

@@ -95,6 +95,11 @@ const cases: readonly Case[] = [
     series: but({ 'tagwarden_worker_deaths_total{instance="a"}': '0+1x60' }),
     fires: ['TagwardenWorkerDies'],
   },
+  {
+    what: 'webhooks fail',
+    series: but({ 'tagwarden_webhook_events_total{instance="a",outcome="failed"}': '0+1x60' }),
+    fires: ['TagwardenWebhooksFail'],
+  },
   { what: 'slow', series: slow('tagwarden_request_own_seconds_bucket', '0.1'), fires: ['TagwardenSlow'] },
   {
     what: 'a slow upstream',

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { parse } from 'yaml';
 import { families } from '../../src/core/metric-families.ts';
 import { ask } from '../fixtures/ask.ts';
 import { blob, manifest, session, startFront } from '../fixtures/front.ts';
+import { temporaryDirectory } from '../fixtures/program.ts';
 import { startRedis } from '../fixtures/redis.ts';
 import { scrape, type Scrape } from '../fixtures/scrape.ts';
 import { projectRoot } from '../fixtures/start.ts';
@@ -15,9 +16,12 @@ const page = read('docs/metrics.md');
 /** What a Tagwarden says that has all there is to say: Redis, names of repositories, a refusal, reads, writes. */
 async function fullScrape(t: Test): Promise<Scrape> {
   const redis = await startRedis(t);
+  const secretFile = join(temporaryDirectory(t), 'webhook.key');
+  writeFileSync(secretFile, `whsec_${Buffer.alloc(32, 'k').toString('base64')}\n`);
   const { tagwarden, url } = await startFront(t, (_, res) => void res.end('x'), {
     rules:
       'repository_rules:\n  - { id: r, repository_path_pattern: frozen, minimum_access_level_for_push: no_access }\n',
+    config: `webhooks: [{ url: 'http://127.0.0.1:9', secret_file: ${secretFile} }]\n`,
     flags: ['--redis', redis.url, '--rules-publish', 'true', '--metrics-repositories', 'true'],
   });
   for (const path of [blob, manifest, '/v2/']) await ask(url + path);
