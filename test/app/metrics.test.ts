@@ -1,8 +1,10 @@
+import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import t from 'tap';
 import { ask } from '../fixtures/ask.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { manifest, startFront, uploads } from '../fixtures/front.ts';
+import { startRedis } from '../fixtures/redis.ts';
 import { scrape, type Scrape } from '../fixtures/scrape.ts';
 import { Client, outcomeOf, startFleet } from '../fixtures/workers.ts';
 
@@ -79,4 +81,45 @@ t.test('what workers count is added up, and stays when one is killed', async (t)
   t.equal(after.sum('tagwarden_request_own_seconds_count', pushed), 46);
   const open = after.sum('tagwarden_connections_open');
   t.ok(open >= 2 && open <= before.sum('tagwarden_connections_open'), 'and none of those that went with it');
+});
+
+t.test('a Redis that is away is told, and so are rules that could not be taken', async (t) => {
+  const redis = await startRedis(t);
+  const { tagwarden } = await startFront(t, undefined, {
+    flags: ['--redis', redis.url, '--rules-publish', 'true'],
+  });
+  const admin = tagwarden.app.adminAddress;
+  const before = await scrape(admin);
+  t.equal(before.sum('tagwarden_redis_up'), 1);
+  t.equal(before.sum('tagwarden_redis_errors_total'), 0);
+  t.equal(before.sum('tagwarden_rules_failed_reloads_total'), 0);
+  const versionOf = ({ samples }: Scrape): string | undefined =>
+    samples.find(({ name }) => name === 'tagwarden_rules_info')?.labels['version'];
+
+  writeFileSync(tagwarden.rulesFile, 'tag_rules: [{ tag_name_pattern: "(" }]\n');
+  const failed = async (): Promise<boolean> =>
+    (await scrape(admin)).sum('tagwarden_rules_failed_reloads_total') > 0;
+  await eventually('the file was refused', failed, 10_000);
+  t.equal(versionOf(await scrape(admin)), versionOf(before), 'the others stay in force');
+  await redis.stop();
+  const isAway = async (): Promise<boolean> => {
+    const { sum } = await scrape(admin);
+    return sum('tagwarden_redis_up') === 0 && sum('tagwarden_redis_errors_total', { kind: 'away' }) > 0;
+  };
+  await eventually('it is away', isAway, 10_000);
+  await redis.start();
+  await eventually('and back', async () => (await scrape(admin)).sum('tagwarden_redis_up') === 1, 20_000);
+  writeFileSync(
+    tagwarden.rulesFile,
+    'tag_rules: [{ tag_name_pattern: ^w, immutable: true }, {tag_name_pattern: ^v, immutable: true }]\n',
+  );
+  await eventually(
+    'others are in force',
+    async () => versionOf(await scrape(admin)) !== versionOf(before),
+    20_000,
+  );
+  const after = await scrape(admin);
+  t.equal(after.sum('tagwarden_rules', { kind: 'tag_immutable' }), 2);
+  const age = after.sum('tagwarden_rules_age_seconds');
+  t.ok(age >= 0 && age < 10, `since ${age} s`);
 });
