@@ -18,6 +18,25 @@ const containerPrograms = ['ip', 'busybox', 'docker-compose'];
 /** What checks the alerts. */
 const alertPrograms = ['promtool'];
 
+/** Tests that reach into the process that serves, or start it otherwise. */
+const ofOneProcess = {
+  'test/http/token-keys-away.test.ts': 'it moves the clock of the process that serves',
+  'test/http/memory.test.ts': 'it measures that process, and starts it itself',
+};
+
+/** The races, what may not be known twice, and what must be known to all of them at once. */
+const tellingSuites = [
+  'race',
+  'bypass',
+  'delete-races',
+  'delete-rules',
+  'rules-while-reading',
+  'tombstones',
+  'warn',
+  'token-logins',
+  'api/unlocks',
+].map((name) => `test/http/${name}.test.ts`);
+
 // npm test                  everything but the matrix
 // npm test -- test/core     only these files or folders
 // npm test -- --matrix      the matrix of registries and clients that are built from Go modules
@@ -59,25 +78,6 @@ function testMatrix(options) {
     console.error(`The Go module proxy does not have ${name}: its tests will be skipped.`);
   return runTap([...options, '--disable-coverage', ...testsIn('test/matrix')]);
 }
-
-/** Tests that reach into the process that serves, or start it otherwise. */
-const ofOneProcess = {
-  'test/http/token-keys-away.test.ts': 'it moves the clock of the process that serves',
-  'test/http/memory.test.ts': 'it measures that process, and starts it itself',
-};
-
-/** The races, what may not be known twice, and what must be known to all of them at once. */
-const tellingSuites = [
-  'race',
-  'bypass',
-  'delete-races',
-  'delete-rules',
-  'rules-while-reading',
-  'tombstones',
-  'warn',
-  'token-logins',
-  'api/unlocks',
-].map((name) => `test/http/${name}.test.ts`);
 
 /** The same tests, of which each Tagwarden is one of two workers (test/fixtures/tagwarden.ts). */
 function testWorkers(options, selected, isQuick) {

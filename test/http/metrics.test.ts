@@ -51,16 +51,22 @@ t.test('what became of requests is counted', async (t) => {
   await ask(`${url}/v2/team/%61pp/manifests/x`);
   await ask(`${url}/elsewhere`);
   await ask(`${url}/v2/team/app/blobs/broken`);
-  const upload = await Wire.open(t, tagwarden);
-  await upload.send(`PATCH ${session} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhello`);
-  await eventually('it is under way', () => upstream.requests.some(({ method }) => method === 'PATCH'));
+  // Limits are those of one process: of each worker one, for they get connections in turn.
+  const running: Wire[] = [];
+  for (let at = 1; at <= workerCount; at++) {
+    const upload = await Wire.open(t, tagwarden);
+    running.push(upload);
+    await upload.send(`PATCH ${session} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhello`);
+    const sent = (): number => upstream.requests.filter(({ method }) => method === 'PATCH').length;
+    await eventually('it is under way', () => sent() === at);
+  }
   const open = { operation: 'upload', phase: 'client' };
   await eventually(
     'it is seen to be open',
-    async () => (await scrape(admin)).sum('tagwarden_requests_open', open) === 1,
+    async () => (await scrape(admin)).sum('tagwarden_requests_open', open) === workerCount,
   );
   t.equal((await ask(url + session, { method: 'PATCH', body: image })).status, 429);
-  upload.leave();
+  for (const upload of running) upload.leave();
   const slow = await Wire.open(t, tagwarden);
   await slow.send('GET /v2/team/slow/tags/list HTTP/1.1\r\nHost: x\r\n\r\n');
   const waiting = { operation: 'listTags', phase: 'upstream' };
@@ -85,7 +91,7 @@ t.test('what became of requests is counted', async (t) => {
     'putManifest allowed 201: 1',
     'putManifest denied 403: 1',
     'startUpload denied 403: 1',
-    'upload aborted none: 1',
+    `upload aborted none: ${workerCount}`,
     'upload limited 429: 1',
   ]);
   const { sum } = await scrape(admin);
@@ -246,7 +252,7 @@ t.test('however many repositories and rules there are, there are not more series
 
 t.test('what a registry answers is a status, or other', async (t) => {
   const { tagwarden, url } = await startFront(t, (req, res) => {
-    res.writeHead(Number(/s(\d+)/.exec(req.url ?? '')?.[1]), { 'Content-Length': 0 }).end();
+    res.writeHead(Number(/s(\d+)/.exec(req.url ?? '')?.[1] ?? 200), { 'Content-Length': 0 }).end();
   });
   for (let status = 430; status < 600; status++) await ask(`${url}/v2/t/s${status}/tags/list`);
   const { samples, sum } = await scrape(tagwarden.app.adminAddress);
