@@ -8,6 +8,7 @@ import { UpstreamTagFacts } from '../adapters/tag-facts.ts';
 import { TombstonedTagFacts } from '../adapters/tombstoned-tag-facts.ts';
 import type { Upstream } from '../adapters/upstream.ts';
 import type { Clock, Needs } from '../core/ports.ts';
+import type { Audit } from '../http/log.ts';
 import { counting, type Measuring } from './measures.ts';
 import type { Store } from './store.ts';
 
@@ -18,7 +19,8 @@ export interface Sources extends Pick<Store, 'ledger' | 'tombstones' | 'manifest
   readonly log: Logger;
   /** More protected tags than these in one repository are not walked. */
   readonly tagLimit: number;
-  readonly onTampering?: ((seen: Tampering) => void) | undefined;
+  /** Hears of tampering. */
+  readonly audit?: Audit | undefined;
 }
 
 export interface WiredFacts {
@@ -37,11 +39,13 @@ export function wireFacts({
   ledger,
   tombstones,
   manifests: shared,
-  onTampering,
+  audit,
 }: Sources): WiredFacts {
   const reader = new PatientReader(upstream, clock, own);
   const seen = new TombstonedTagFacts(new UpstreamTagFacts(reader), tombstones, log);
-  const facts = new LedgeredTagFacts(seen, ledger, clock, log, onTampering);
+  const facts = new LedgeredTagFacts(seen, ledger, clock, log, (tampering: Tampering) => {
+    audit?.write({ audit: 'tampering', ...tampering });
+  });
   const reads = new RepositoryReads(reader);
   const manifests = new ManifestCache(reads, shared);
   return {

@@ -6,11 +6,13 @@ import { ExchangeCounts } from '../http/exchange-counts.ts';
 import { observer, type Audit } from '../http/log.ts';
 import type { Route } from '../http/server.ts';
 import type { Ending } from './ending.ts';
+import type { WiredTracing } from './tracing.ts';
 import { counting, measuresOf, type Measuring } from './measures.ts';
 
 interface Surroundings {
   readonly log: Logger;
   readonly audit: Audit | undefined;
+  readonly tracing: Pick<WiredTracing, 'observe'> | undefined;
   readonly ending: Ending;
 }
 
@@ -22,7 +24,7 @@ export interface Observing extends Pick<Route, 'observe' | 'running'> {
   readonly measures: (parts: readonly Measuring[]) => Measures;
 }
 
-export function wireObserving(config: Config, { log, audit, ending }: Surroundings): Observing {
+export function wireObserving(config: Config, { log, audit, tracing, ending }: Surroundings): Observing {
   const { observe, warned } = observer(log, audit);
   const exchanges = new ExchangeCounts(config.metrics);
   const usage = new ProcessUsage();
@@ -35,6 +37,7 @@ export function wireObserving(config: Config, { log, audit, ending }: Surroundin
     observe: (exchange, seen) => {
       exchanges.take(exchange, seen);
       observe(exchange, seen);
+      tracing?.observe(exchange, seen);
     },
     onLimit: (limit) => {
       exchanges.limited(limit);

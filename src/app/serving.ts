@@ -2,7 +2,6 @@ import type { Logger } from 'pino';
 import { announcedTo } from '../adapters/announced-changes.ts';
 import { wallClock } from '../adapters/clock.ts';
 import { CountedClaims } from '../adapters/counted-claims.ts';
-import type { Tampering } from '../adapters/ledgered-tag-facts.ts';
 import { noticedChanges } from '../adapters/noticed-changes.ts';
 import type { ServerTls } from '../adapters/tls/server-tls.ts';
 import type { Upstream } from '../adapters/upstream.ts';
@@ -27,6 +26,7 @@ import { wireObserving } from './observing.ts';
 import { ownAccount } from './own-account.ts';
 import type { Kept } from './store.ts';
 import { openServerTls } from './tls.ts';
+import { openTracing } from './tracing.ts';
 import { openUpstream, type OpenUpstream } from './upstream.ts';
 import type { Witnesses } from './witnesses.ts';
 
@@ -66,7 +66,8 @@ export async function wireServing(
 
   const claims = new CountedClaims(store.claims);
   const { rules, tombstones, births, unlocks } = store;
-  const opened = await openUpstream(config.upstream, { log });
+  const tracing = await openTracing(config, { log, ending });
+  const opened = await openUpstream(config.upstream, { log, spans: tracing?.spans });
   ending.add(() => opened.close());
   const { upstream } = opened;
   const tls = await openServerTls(config.tls, ticketKeys, { log, ending });
@@ -77,8 +78,7 @@ export async function wireServing(
   const account = auth.own ? undefined : await ownAccount(config.upstream, { upstream, clock, log });
   ending.add(() => account?.close());
   const own = auth.own ?? account;
-  const watching = { clock, log, tagLimit, onTampering: audit && tamperingToldTo(audit) };
-  const { facts, needs, tamperings } = wireFacts({ ...store, upstream, own, ...watching });
+  const { facts, needs, tamperings } = wireFacts({ ...store, upstream, own, clock, log, tagLimit, audit });
   const announcements = announcedTo([store.announcements, noticedChanges(notices)]);
   const { changes, answers } = await wireAnswers(config.cache, { clock, announcements, notices });
 
@@ -88,7 +88,7 @@ export async function wireServing(
     walkMs: walkSeconds * 1000,
   };
   const uploads = { seals: store.seals, closedPrefixes: config.passthrough.map(({ prefix }) => prefix) };
-  const { observe, running, onLimit, measures } = wireObserving(config, { log, audit, ending });
+  const { observe, running, onLimit, measures } = wireObserving(config, { log, audit, tracing, ending });
   const addressing = addressingOf(config);
   const draining = new Draining();
   const route = {
@@ -96,11 +96,13 @@ export async function wireServing(
     tokens: auth.tokens,
     passthrough: passthrough(config.passthrough, upstream.origin, idleMs, opened.tls),
     ...{ addressing, observe, running, draining, limits: wireLimits(config, log) },
+    beginTrace: tracing?.begin,
   };
   const trusted = addressing.trustedProxies;
   const server = registryServer(route, keepingOf(config, { trusted, tls: tls?.forClients(), log, onLimit }));
   const counted = [claims, tamperings, cacheMeasures(answers), upstream.failures, store];
-  const measuring = [new Traffic(server), ...counted, ...(audit ? [counting(audit.counts)] : [])];
+  const told = [audit, tracing].flatMap((part) => (part ? [counting(part.counts)] : []));
+  const measuring = [new Traffic(server), ...counted, ...told];
   return {
     ...{ server, draining, auth, upstream, tls },
     explain: { ...judging, own, lifting: judging, auth: config.auth },
@@ -110,12 +112,6 @@ export async function wireServing(
       void tls?.reload();
       void opened.tls?.reload();
     },
-  };
-}
-
-function tamperingToldTo(audit: Witnesses): (seen: Tampering) => void {
-  return (seen) => {
-    audit.write({ audit: 'tampering', ...seen });
   };
 }
 

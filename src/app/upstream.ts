@@ -1,7 +1,8 @@
 import type { BaseLogger } from 'pino';
 import { wallClock } from '../adapters/clock.ts';
 import type { UpstreamTls } from '../adapters/tls/upstream-tls.ts';
-import { Upstream } from '../adapters/upstream.ts';
+import type { SpanSink } from '../adapters/tracing/span.ts';
+import { Upstream, type UpstreamOptions } from '../adapters/upstream.ts';
 import type { Config } from '../config/config.ts';
 
 /** The registry behind us, and how it is met where that is over HTTPS. */
@@ -16,6 +17,8 @@ interface OpenOptions {
   readonly connections?: number;
   /** Absent: nobody is told; who asks hears it as an error. */
   readonly log?: Pick<BaseLogger, 'info' | 'error'>;
+  /** Absent: nothing is recorded of it. */
+  readonly spans?: SpanSink | undefined;
 }
 
 const silence = { info: () => undefined, error: () => undefined };
@@ -23,10 +26,12 @@ const silence = { info: () => undefined, error: () => undefined };
 /** @throws Error with the names of the files and what is wrong, where a certificate is shown to it */
 export async function openUpstream(
   { url: origin, tls: config }: Config['upstream'],
-  { log = silence, ...options }: OpenOptions = {},
+  { log = silence, spans, ...options }: OpenOptions = {},
 ): Promise<OpenUpstream> {
   const tls = origin.startsWith('https:') ? await openTls(origin, config, log) : undefined;
-  const upstream = new Upstream({ origin, tls, ...options });
+  const upstream = await (spans
+    ? openTraced({ origin, tls, ...options }, spans)
+    : new Upstream({ origin, tls, ...options }));
   return {
     upstream,
     tls,
@@ -35,6 +40,11 @@ export async function openUpstream(
       await upstream.close();
     },
   };
+}
+
+async function openTraced(options: UpstreamOptions, spans: SpanSink): Promise<Upstream> {
+  const { TracedUpstream } = await import('../adapters/tracing/traced-upstream.ts');
+  return new TracedUpstream(options, spans);
 }
 
 async function openTls(

@@ -65,6 +65,17 @@ export interface Config {
     readonly auditFile: string | undefined;
   };
   readonly webhooks: readonly WebhookConfig[];
+  /** Undefined: nothing is recorded. */
+  readonly tracing: TracingConfig | undefined;
+}
+
+export interface TracingConfig {
+  /** As `http://collector:4318/v1/traces`. */
+  readonly endpoint: string;
+  /** Undefined: the system's certificates are trusted. */
+  readonly ca: string | undefined;
+  /** From 0 to 1, of the traces that begin here. */
+  readonly sampleRatio: number;
 }
 
 /** Between SIGTERM and the end of the process. */
@@ -132,7 +143,14 @@ export function arrange(values: Values, switchFile: string | undefined): Config 
       auditFile: values['log.audit_file'],
     },
     webhooks: values.webhooks,
+    tracing: arrangeTracing(values),
   });
+}
+
+function arrangeTracing(values: Values): TracingConfig | undefined {
+  const endpoint = values['tracing.endpoint'];
+  if (endpoint === undefined) return undefined;
+  return { endpoint, ca: values['tracing.ca_file'], sampleRatio: values['tracing.sample_ratio'] };
 }
 
 function deepFreeze<Value extends object>(value: Value): Value {

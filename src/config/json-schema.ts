@@ -33,6 +33,7 @@ function key(path: KeyPath): JsonSchema {
 function defaultOf(text: string, { type }: JsonSchema): unknown {
   switch (type) {
     case 'integer':
+    case 'number':
       return Number(text);
     case 'boolean':
       return text === 'true';

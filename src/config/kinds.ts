@@ -77,6 +77,19 @@ export function integer(placeholder: string, min: number, max: number): Kind<num
   };
 }
 
+/** A part of all, as 0.1. */
+export const ratio: Kind<number> = {
+  ...scalar(
+    '0..1',
+    (value) => {
+      if (/^(?:0?\.\d{1,9}|0|1(?:\.0{1,9})?)$/.test(value)) return Number(value);
+      throw new Invalid(`must be from 0 to 1, as 0.1, not ${value}`);
+    },
+    'number',
+  ),
+  schema: { type: 'number', minimum: 0, maximum: 1 },
+};
+
 export function listOf<Item>(item: Kind<Item>): Kind<readonly Item[]> {
   return {
     placeholder: `${item.placeholder},...`,

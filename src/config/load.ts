@@ -40,7 +40,7 @@ export function loadConfig({ argv, env, cwd, withoutRedis, withoutUpstream }: Su
     ...sources.flatMap((source) => source.errors),
     ...missingKeys(settings),
     ...checkLifetime(values, settings),
-    ...checkCredentials(settings),
+    ...checkCompanions(settings),
     ...[checkRules, checkTls, checkLimits].flatMap((check) =>
       check(values, (path) => givenPlace(settings, path)),
     ),
@@ -87,9 +87,15 @@ function checkLifetime(values: Partial<Values>, settings: Settings): string[] {
   return [`${place}: ${ttlSeconds} is too short; it must be ${least}`];
 }
 
-function checkCredentials(settings: Settings): string[] {
+/** What is of no use alone. */
+function checkCompanions(settings: Settings): string[] {
   const [user, password] = ['upstream.username', 'upstream.password_file'] as const;
-  return [[user, password] as const, [password, user] as const].flatMap(([given, other]) => {
+  const pairs: readonly (readonly [KeyPath, KeyPath])[] = [
+    [user, password],
+    [password, user],
+    ['tracing.ca_file', 'tracing.endpoint'],
+  ];
+  return pairs.flatMap(([given, other]) => {
     const place = settings.get(given)?.place;
     return place === undefined || settings.has(other) ? [] : [`${place}: needs ${other} too`];
   });

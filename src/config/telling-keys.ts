@@ -1,5 +1,7 @@
 import { defaulting, optional } from './key.ts';
-import { flag, oneOf, pathOrStdout } from './kinds.ts';
+import { webAddress } from './addresses.ts';
+import { certificateFile } from './files.ts';
+import { flag, oneOf, pathOrStdout, ratio } from './kinds.ts';
 import { webhooks } from './webhooks.ts';
 
 /** What of what happens is told to whom. */
@@ -27,5 +29,18 @@ export const tellingKeys = {
     '',
     webhooks,
     'Who is told of denied writes, changes of rules, unlocks and tampering, as CloudEvents signed with the secret of the file; { url, secret_file, events: [...], ca_file } in this file.',
+  ),
+  'tracing.endpoint': optional(
+    webAddress,
+    'Where spans of requests are sent (OTLP over HTTP, JSON), as http://collector:4318/v1/traces; absent: nothing is recorded, and what clients say of a trace is passed on.',
+  ),
+  'tracing.ca_file': optional(
+    certificateFile,
+    "Certificates (PEM) to trust, in place of the system's, for an https endpoint.",
+  ),
+  'tracing.sample_ratio': defaulting(
+    '1',
+    ratio,
+    'How many of the traces that begin here are recorded; of the others the client says if they are.',
   ),
 };

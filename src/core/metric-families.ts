@@ -108,6 +108,11 @@ export const families: Readonly<Record<string, Family>> = {
     help: 'Events for webhooks, by outcome: sent, failed (refused, or tried in vain), dropped because too many waited.',
     labels: ['outcome'],
   },
+  trace_spans_total: {
+    type: 'counter',
+    help: 'Spans of traces, by outcome: exported, or dropped because the collector did not take them.',
+    labels: ['outcome'],
+  },
   rules: {
     type: 'gauge',
     help: 'Rules in force, by kind: repository, tag_protected, tag_immutable, warning (those that only warn), and members.',

@@ -29,6 +29,8 @@ const ambiguous = /_|^x-envoy-/;
 const leadingAway = new Set(['alt-svc']);
 /** By one id an exchange is found in everybody's log: the client's where it can be logged, else ours. */
 const requestIdField = 'x-request-id';
+/** Which span of a trace a request is made for (W3C Trace Context): ours, where it is recorded here. */
+const traceFields = new Set(['traceparent', 'tracestate']);
 
 /** All that a registry needs with a write; besides `Authorization` nothing that could let somebody in. */
 const needed =
@@ -56,16 +58,18 @@ export type Told = Pick<Exchange, 'addressed' | 'trail'>;
 /** The client's headers as they go upstream; the length of a body is added where there is one. */
 export function requestHeaders(received: HeaderList, exchange: Told): string[] {
   const named = namedInConnection(received);
-  const kept = mapHeaders(received, (name, value) =>
-    neverForwarded(name) || name === requestIdField || named.has(name) ? undefined : value,
-  );
+  const isTraced = exchange.trail.trace !== undefined;
+  const kept = mapHeaders(received, (name, value) => {
+    if (neverForwarded(name) || name === requestIdField || named.has(name)) return undefined;
+    return isTraced && traceFields.has(name) ? undefined : value;
+  });
   return [...kept, ...provenanceHeaders(exchange)];
 }
 
 /** What every request to the upstream says of the exchange that it is made for; `Host` is kept, or uploads would go on past us. */
 export function provenanceHeaders({ addressed, trail }: Told): string[] {
   const { host, protocol, forwardedFor } = addressed;
-  return [
+  const headers = [
     'Host',
     host,
     'X-Forwarded-For',
@@ -77,6 +81,10 @@ export function provenanceHeaders({ addressed, trail }: Told): string[] {
     'X-Request-Id',
     trail.requestId,
   ];
+  const { trace } = trail;
+  if (trace) headers.push('traceparent', trace.traceparent);
+  if (trace?.tracestate !== undefined) headers.push('tracestate', trace.tracestate);
+  return headers;
 }
 
 export interface Rewriting {

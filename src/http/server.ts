@@ -4,9 +4,10 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { RegistryError } from '../core/errors.ts';
-import { headerValues } from '../core/header-list.ts';
+import { headerValues, type HeaderList } from '../core/header-list.ts';
 import { CredentialsRefused } from '../core/ports.ts';
 import { parseTarget } from '../core/target.ts';
+import type { TraceContext } from '../core/trace-context.ts';
 import { answerError } from './answer.ts';
 import type { BodyPace } from './body-pace.ts';
 import { limitConnections, type ConnectionLimits } from './connections.ts';
@@ -30,6 +31,8 @@ export interface Route {
   readonly draining: Draining;
   /** Has every exchange that is under way. */
   readonly running: Running;
+  /** Absent: nothing is recorded. */
+  readonly beginTrace?: ((headers: HeaderList) => TraceContext) | undefined;
   /** Hears of every exchange when it is over; `error` is what was answered in place of a forwarded response. */
   readonly observe: (exchange: { req: IncomingMessage; res: ServerResponse }, seen: Seen) => void;
 }
@@ -126,6 +129,7 @@ async function serve(
   const given = headerValues(req.rawHeaders, 'x-request-id');
   const trail = newTrail(given.length === 1 ? given[0] : undefined, randomUUID);
   route.running.begin(trail);
+  if (route.beginTrace) trail.trace = route.beginTrace(req.rawHeaders);
   let error: RegistryError | undefined;
   let client = req.socket.remoteAddress;
   let quota: Quota | undefined;

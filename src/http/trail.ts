@@ -2,6 +2,7 @@ import type { RegistryError } from '../core/errors.ts';
 import type { Operation } from '../core/operation.ts';
 import type { Digest } from '../core/reference.ts';
 import type { Caller, RuleSet } from '../core/rule.ts';
+import type { TraceContext } from '../core/trace-context.ts';
 import type { Unlock } from '../core/unlock.ts';
 import type { Stop } from '../core/verdict.ts';
 import { Timing } from './timing.ts';
@@ -24,6 +25,8 @@ export interface Trail {
   place: number;
   /** What is asked, as soon as that is known; undefined: nothing that is served. */
   asks?: Asked;
+  /** Absent: nothing is recorded, and the client's own is passed on. */
+  trace?: TraceContext;
   /** Twice set, where a body was waited for in between; undefined: it was no request that is judged. */
   judged?: Judged;
   /** By what a token was refused that would have been good for a push. */

@@ -125,6 +125,7 @@ function wrong({ type, enum: choices }: Schema): fc.Arbitrary<unknown> {
   const others: Readonly<Record<string, readonly unknown[]>> = {
     string: [7, true, ['x'], { x: 1 }, null],
     integer: ['seven', true, ['x'], { x: 1 }, 1.5, -1, null],
+    number: ['half', true, ['x'], { x: 1 }, 1.5, -1, null],
     boolean: ['maybe', 7, ['x'], { x: 1 }, null],
     array: ['x', 7, true, { x: 1 }, null],
   };

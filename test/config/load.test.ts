@@ -62,6 +62,7 @@ t.test('defaults', (t) => {
     metrics: { repositories: false },
     log: { level: 'info', format: 'auto', auditFile: undefined },
     webhooks: [],
+    tracing: undefined,
   });
   t.end();
 });

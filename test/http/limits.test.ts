@@ -101,7 +101,9 @@ t.test('whom we verified has a rate of their own; tokens that are tried out are 
   const tries = await at(Array.from({ length: 20 }, () => pull(forged)));
   t.ok(tries.served <= 8, `${tries.served} tokens were looked at`);
   t.equal(tries.refused.length, 20 - tries.served);
-  t.equal(upstream.requests.filter(({ target }) => target === blob).length, busy.served + 6);
+  // One may be asked for twice, where the reader of blobs did not understand the first answer.
+  const asked = upstream.requests.filter(({ target }) => target === blob);
+  t.equal(new Set(asked.map(({ headers }) => headers['x-request-id'])).size, busy.served + 6);
 });
 
 t.test('uploads are counted while they run, for each caller and for all', async (t) => {

@@ -21,7 +21,7 @@ async function fullScrape(t: Test): Promise<Scrape> {
   const { tagwarden, url } = await startFront(t, (_, res) => void res.end('x'), {
     rules:
       'repository_rules:\n  - { id: r, repository_path_pattern: frozen, minimum_access_level_for_push: no_access }\n',
-    config: `webhooks: [{ url: 'http://127.0.0.1:9', secret_file: ${secretFile} }]\n`,
+    config: `webhooks: [{ url: 'http://127.0.0.1:9', secret_file: ${secretFile} }]\ntracing: { endpoint: 'http://127.0.0.1:9' }\n`,
     flags: ['--redis', redis.url, '--rules-publish', 'true', '--metrics-repositories', 'true'],
   });
   for (const path of [blob, manifest, '/v2/']) await ask(url + path);

@@ -3,7 +3,7 @@ import { parseWebhookKeys } from '../../config/webhook-keys.ts';
 import { readWebhookSecret, type WebhookConfig } from '../../config/webhooks.ts';
 import type { CloudEvent } from '../../core/cloud-event.ts';
 import { post, type Posted } from '../post.ts';
-import { Pace } from './pace.ts';
+import { Pace } from '../pace.ts';
 import { signedHeaders } from './signature.ts';
 
 /** What becomes of events, since the start. */
