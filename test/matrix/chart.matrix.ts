@@ -24,7 +24,7 @@ t.test('two replicas, kept apart, asked how they are, and never all away', (t) =
     template: {
       spec: {
         // preStop, the drain, and a little.
-        terminationGracePeriodSeconds: 70,
+        terminationGracePeriodSeconds: 80,
         containers: [
           {
             startupProbe: probe('/livez'),
