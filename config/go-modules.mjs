@@ -59,6 +59,12 @@ export function buildGoPrograms() {
   return buildMissing(modules);
 }
 
+/** One that was built; undefined: it was not. */
+export function findGoProgram(name) {
+  const path = join(directory, name);
+  return existsSync(path) ? path : undefined;
+}
+
 export function buildSigningPrograms() {
   return buildMissing(signingModules);
 }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -8,9 +8,34 @@ import { findProgram } from '../programs.mjs';
 const run = promisify(execFile);
 const unitMs = { us: 0.001, ms: 1, s: 1000 };
 
-/** GET requests as fast as they are answered, over so many connections. */
-export async function loadOf(url, { connections, seconds, headers = {} }) {
+/** GET requests as fast as they are answered, over so many connections, for one path after the other. */
+export async function loadOf(url, paths, { connections, seconds, headers = {} }) {
+  const directory = mkdtempSync(join(tmpdir(), 'tagwarden-wrk-'));
+  const script = join(directory, 'paths.lua');
+  writeFileSync(script, inTurn(paths));
+  try {
+    return await wrk(url + paths[0], { connections, seconds, headers, script: paths.length > 1 && script });
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+/** Made once: wrk would make each anew, and be slower than what it measures. */
+function inTurn(paths) {
+  return `local requests, at = {}, 0
+init = function()
+${paths.map((path) => `  requests[#requests + 1] = wrk.format("GET", "${path}")`).join('\n')}
+end
+request = function()
+  at = at % #requests + 1
+  return requests[at]
+end
+`;
+}
+
+async function wrk(url, { connections, seconds, headers, script }) {
   const args = [
+    ...(script ? ['--script', script] : []),
     ...['--threads', '1', '--connections', String(connections), '--duration', `${seconds}s`, '--latency'],
     ...Object.entries(headers).flatMap(([name, value]) => ['--header', `${name}: ${value}`]),
   ];
@@ -30,7 +55,7 @@ export async function loadOf(url, { connections, seconds, headers = {} }) {
 }
 
 /** The same with HEAD, after which wrk would wait for a body. */
-export async function headLoadOf(url, { connections, seconds, headers = {} }) {
+export async function headLoadOf(url, [path], { connections, seconds, headers = {} }) {
   const directory = mkdtempSync(join(tmpdir(), 'tagwarden-ab-'));
   const percentiles = join(directory, 'percentiles.csv');
   const args = [
@@ -51,8 +76,8 @@ export async function headLoadOf(url, { connections, seconds, headers = {} }) {
     ...Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]),
   ];
   try {
-    const { stdout } = await run(findProgram('ab'), [...args, url]);
-    if (/^(?:Non-2xx|Failed).*[1-9]/m.test(stdout)) throw new Error(`HEAD ${url}: ${stdout}`);
+    const { stdout } = await run(findProgram('ab'), [...args, url + path]);
+    if (/^(?:Non-2xx|Failed).*[1-9]/m.test(stdout)) throw new Error(`HEAD ${url}${path}: ${stdout}`);
     const csv = readFileSync(percentiles, 'utf8');
     const percentile = (percent) => Number(new RegExp(`^${percent},([\\d.]+)$`, 'm').exec(csv)[1]);
     return {

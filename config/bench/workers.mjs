@@ -16,7 +16,7 @@ export function benchWorkers({ rounds, rules, seconds = 3 }) {
     const doors = [direct, await start('one worker', []), await start('two workers', ['--workers', '2'])];
     const headers = { Accept: 'application/vnd.oci.image.manifest.v1+json' };
     const measured = await inRounds(doors, rounds, (door) =>
-      loadOf(`${door.url}/v2/${repository}/manifests/${digest}`, { connections: 32, seconds, headers }),
+      loadOf(door.url, [`/v2/${repository}/manifests/${digest}`], { connections: 32, seconds, headers }),
     );
     const result = { work: 'GET by a digest, 32 connections', doors: Object.fromEntries(measured) };
     printTable(...tableOf(result));
