@@ -8,7 +8,7 @@ import type { Ending } from './ending.ts';
 import { versionOnDisk } from './version.ts';
 
 /** How long the end of the process waits for the collector. */
-const closeMs = 2_000;
+const closeMs = 1_000;
 
 export interface WiredTracing extends Tracing {
   readonly observe: Route['observe'];

@@ -15,8 +15,8 @@ export interface Witnesses extends Audit {
   readonly counts: () => Series;
 }
 
-/** How long the end of the process waits for those who are told over the network. */
-const closeMs = 3_000;
+/** How long the end of the process waits for those who are told over the network: with that of spans less than a worker has. */
+const closeMs = 2_000;
 
 /**
  * Undefined where there are none.

@@ -114,7 +114,7 @@ export class ExchangeCounts {
   }
 }
 
-function verdictOf({ writableEnded }: ServerResponse, { trail, error: thrown }: Seen): Verdict {
+export function verdictOf({ writableEnded }: ServerResponse, { trail, error: thrown }: Seen): Verdict {
   const error = thrown ?? trail.failure;
   if (!error) return writableEnded ? 'allowed' : 'aborted';
   if (error instanceof LimitReached) return 'limited';

@@ -82,7 +82,7 @@ function lineOf(
 }
 
 /** A write that was judged; what a registry or a network made of it is not for the audit. */
-export function outcomeOf({ trail, error }: Seen): Outcome | undefined {
+function outcomeOf({ trail, error }: Seen): Outcome | undefined {
   if (trail.refusedToken) return 'denied';
   if (!trail.judged || !isWrite(trail.judged.operation)) return undefined;
   if (trail.unlocks.length > 0) return 'unlocked';

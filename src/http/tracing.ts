@@ -1,7 +1,7 @@
 import { spanTimeMs, type SpanSink } from '../adapters/tracing/span.ts';
 import type { HeaderList } from '../core/header-list.ts';
 import type { TraceContext } from '../core/trace-context.ts';
-import { outcomeOf } from './log.ts';
+import { verdictOf } from './exchange-counts.ts';
 import type { Route, Seen } from './server.ts';
 
 /** Where exchanges are recorded. */
@@ -24,7 +24,7 @@ export function spanObserver({ spans }: Tracing): Route['observe'] {
     const { traceId, spanId, parentSpanId, tracestate } = trace;
     spans.take({
       ...{ traceId, spanId, parentSpanId, tracestate, kind: 'server', endMs, startMs: endMs - durationMs },
-      name: operation?.kind ?? (trail.refusedToken ? 'token' : method),
+      name: trail.asks ?? method,
       attributes: {
         'http.request.method': method,
         // Without its query: there are tokens in some.
@@ -36,18 +36,13 @@ export function spanObserver({ spans }: Tracing): Route['observe'] {
         'error.type': status !== undefined && status >= 500 ? (error?.code ?? String(status)) : undefined,
         'tagwarden.request_id': trail.requestId,
         'tagwarden.repository': operation && 'repository' in operation ? operation.repository : undefined,
-        'tagwarden.verdict': verdictOf(seen),
+        'tagwarden.verdict': verdictOf(res, seen),
         'tagwarden.rule_ids': ruleIdsOf(seen),
         'tagwarden.from_memory': trail.isFromMemory,
       },
       error: status === undefined || status >= 500 ? (error?.message ?? 'not answered whole') : undefined,
     });
   };
-}
-
-function verdictOf(seen: Seen): string | undefined {
-  const { trail, error } = seen;
-  return outcomeOf(seen) ?? (trail.judged && (!error || error === trail.failure) ? 'allowed' : undefined);
 }
 
 function ruleIdsOf({ trail: { warnings }, error }: Seen): readonly string[] | undefined {
