@@ -20,7 +20,10 @@ interface Written {
 
 /** Runs the built program as somebody at a terminal does, or with its output in a pipe. */
 async function run(t: Test, where: 'terminal' | 'pipe', ...flags: readonly string[]): Promise<Written> {
-  const upstream = await startUpstream(t);
+  // Nothing is there: a look-up that cannot tell would be repeated for ten seconds.
+  const upstream = await startUpstream(t, (req, res) => {
+    res.writeHead(req.method === 'HEAD' ? 404 : 200).end();
+  });
   const directory = temporaryDirectory(t);
   writeFileSync(join(directory, 'rules.yaml'), 'tag_rules: [{ tag_name_pattern: ^v, immutable: true }]\n');
   const serve = [

@@ -12,7 +12,8 @@ import { Replica } from '../replicas/replica.ts';
 import { DockerLike } from './docker-like.ts';
 
 const clients = 50;
-const restarts = 2;
+/** Of each; once shows it, and more belongs into `npm run soak`. */
+const restarts = process.env['SOAK_SECONDS'] === undefined ? 1 : 5;
 
 t.test(`two replicas restarted one after the other, under ${clients} clients: nobody notices`, async (t) => {
   const [registry, redis] = [await startRegistry(t), await startRedis(t)];
@@ -68,5 +69,5 @@ t.test(`two replicas restarted one after the other, under ${clients} clients: no
   await Promise.all(running);
   t.same(failures, [], `${done} pushes and pulls`);
   // What was sent in the moment in which a listener closes; a listener that closed at once resets dozens.
-  t.ok(client.retries <= 2 * restarts, `${client.retries} layers were tried again`);
+  t.ok(client.retries <= 4 * restarts, `${client.retries} layers were tried again`);
 });
