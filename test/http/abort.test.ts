@@ -152,7 +152,7 @@ t.test('a client that goes away while the upstream does not read', async (t) => 
   wire.leave();
   // Only who reads hears of the end.
   stopped?.resume();
-  await eventually('it is closed', () => stopped?.socket.closed ?? false, 1_000);
+  await eventually('it is closed', () => stopped?.socket.closed ?? false);
   t.match(front.upstream.requests, [{ complete: false }]);
 });
 
