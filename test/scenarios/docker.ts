@@ -4,6 +4,7 @@ import { incompressible, storedManifest } from '../fixtures/image.ts';
 import type { Outcome } from '../fixtures/program.ts';
 import type { RegistryRelease } from '../fixtures/registry.ts';
 import { immutableMessage, startedUploads, startFrontDoor } from './front-door.ts';
+import { inMiB, largeLayerBytes } from './large-layer.ts';
 
 /** What must hold for docker before each release. */
 export function dockerScenarios(t: Test, engine: () => Engine, release: RegistryRelease): void {
@@ -27,10 +28,11 @@ export function dockerScenarios(t: Test, engine: () => Engine, release: Registry
     t.equal(await docker(t, 'image', 'inspect', '--format', '{{.Id}}', name), id);
   });
 
-  t.test(`${title}: a layer of 1 GiB`, async (t) => {
+  const largeBytes = largeLayerBytes('docker', release);
+  t.test(`${title}: a layer of ${inMiB(largeBytes)}`, async (t) => {
     const { address } = await startFrontDoor(t, release);
     const name = `${address}/any/large:v1`;
-    await engine().importImage(name, { 'layer.bin': incompressible(2 ** 30) });
+    await engine().importImage(name, { 'layer.bin': incompressible(largeBytes) });
     const id = await docker(t, 'image', 'inspect', '--format', '{{.Id}}', name);
     await docker(t, 'push', name);
     await docker(t, 'image', 'rm', name);

@@ -13,6 +13,7 @@ import {
 import { temporaryDirectory, type Outcome } from '../fixtures/program.ts';
 import type { RegistryRelease } from '../fixtures/registry.ts';
 import { immutableMessage, startedUploads, startFrontDoor } from './front-door.ts';
+import { inMiB, largeLayerBytes } from './large-layer.ts';
 
 /** A client that copies between OCI layouts and registries; a reference is `HOST:PORT/REPOSITORY:TAG`. */
 export interface LayoutClient {
@@ -55,9 +56,10 @@ export function layoutClientScenarios(t: Test, client: LayoutClient, release: Re
     }
   });
 
-  t.test(`${title}: a layer of 1 GiB`, async (t) => {
+  const largeBytes = largeLayerBytes(client.name, release);
+  t.test(`${title}: a layer of ${inMiB(largeBytes)}`, async (t) => {
     const { address } = await startFrontDoor(t, release);
-    const image = buildImage({ 'layer.bin': incompressible(2 ** 30) });
+    const image = buildImage({ 'layer.bin': incompressible(largeBytes) });
     await expectRoundTrip(t, client, `${address}/any/large:v1`, image);
   });
 
