@@ -9,7 +9,7 @@ const repository = 'bench/app';
 const headers = { Accept: 'application/vnd.oci.image.manifest.v1+json' };
 
 /** What clients ask most often: where a tag points, and what is there; of distribution 3 the most telling part. */
-export async function benchManifests({ rounds, rules, seconds = 1.5 }) {
+export async function benchManifests({ rounds, rules, seconds = 2 }) {
   const results = [];
   await benchBefore(undefined, works, { rounds, rules, seconds, results });
   const newer = findGoProgram('registry');
