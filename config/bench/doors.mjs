@@ -43,11 +43,14 @@ export async function startTagwarden(directory, onEnd, upstream, { name = 'Tagwa
   const child = spawn(
     process.execPath,
     [join(root, 'dist/main.js'), ...args, '--rules', join(own, 'rules.yaml'), ...ownRules],
-    { cwd: own, stdio: ['ignore', 'pipe', 2] },
+    // As in Dockerfile.
+    { cwd: own, stdio: ['ignore', 'pipe', 2], env: { ...process.env, ...mallocEnvironment } },
   );
   onEnd(() => ended(child));
   return { name, pids: () => familyOf(child.pid), ...(await listening(child, name)) };
 }
+
+const mallocEnvironment = { MALLOC_TRIM_THRESHOLD_: '134217728', MALLOC_MMAP_THRESHOLD_: '4194304' };
 
 async function listening(child, name) {
   for await (const line of createInterface({ input: child.stdout })) {
