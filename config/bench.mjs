@@ -30,12 +30,17 @@ const rules = `tag_rules:
 // npm run bench                         measures, side by side and in one run, what users wait for, and prints tables
 // npm run bench -- blobs manifests      only these
 // npm run bench -- --rounds 3           medians of so many (default 5)
+// npm run bench -- --seconds 1          how long each load of manifests lasts (whole seconds, default 2)
 // npm run bench -- --json FILE          writes the numbers there too, to compare two runs
 await runScript(async (args) => {
   const { values, positionals } = parseArgs({
     args,
     allowPositionals: true,
-    options: { rounds: { type: 'string', default: '5' }, json: { type: 'string' } },
+    options: {
+      rounds: { type: 'string', default: '5' },
+      seconds: { type: 'string' },
+      json: { type: 'string' },
+    },
   });
   const unknown = positionals.find((name) => !Object.hasOwn(benches, name));
   if (unknown)
@@ -45,7 +50,12 @@ await runScript(async (args) => {
   build();
   const chosen = positionals.length > 0 ? positionals : Object.keys(benches);
   const results = {};
-  for (const name of chosen) results[name] = await benches[name]({ rounds: Number(values.rounds), rules });
+  const how = {
+    rounds: Number(values.rounds),
+    ...(values.seconds && { seconds: Number(values.seconds) }),
+    rules,
+  };
+  for (const name of chosen) results[name] = await benches[name](how);
   if (!values.json) return;
   const about = {
     date: new Date().toISOString(),

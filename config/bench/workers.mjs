@@ -8,7 +8,7 @@ import { loadOf } from './load.mjs';
 const repository = 'bench/app';
 
 /** Manifests that are cached, by one worker and by two. */
-export function benchWorkers({ rounds, rules, seconds = 3 }) {
+export function benchWorkers({ rounds, rules, seconds = 2 }) {
   return withEnds(async (directory, onEnd) => {
     const direct = await startRegistry(directory, onEnd);
     const digest = await pushImage(direct.url, repository, ['v1.0']);
