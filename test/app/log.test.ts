@@ -8,7 +8,7 @@ import { ask } from '../fixtures/ask.ts';
 import { eventually } from '../fixtures/eventually.ts';
 import { asUser, requireProgram, temporaryDirectory } from '../fixtures/program.ts';
 import { projectRoot } from '../fixtures/start.ts';
-import { startUpstream } from '../fixtures/upstream.ts';
+import { answerOci, startUpstream } from '../fixtures/upstream.ts';
 
 interface Written {
   readonly url: string;
@@ -22,7 +22,9 @@ interface Written {
 async function run(t: Test, where: 'terminal' | 'pipe', ...flags: readonly string[]): Promise<Written> {
   // Nothing is there: a look-up that cannot tell would be repeated for ten seconds.
   const upstream = await startUpstream(t, (req, res) => {
-    res.writeHead(req.method === 'HEAD' ? 404 : 200).end();
+    const isLookUp = req.url === '/v2/a/manifests/v1' && (req.method === 'HEAD' || req.method === 'GET');
+    if (isLookUp) answerOci(res, 404, 'MANIFEST_UNKNOWN');
+    else res.end();
   });
   const directory = temporaryDirectory(t);
   writeFileSync(join(directory, 'rules.yaml'), 'tag_rules: [{ tag_name_pattern: ^v, immutable: true }]\n');
