@@ -8,6 +8,8 @@ const ownKeys = [
   'rules.publish',
   'rules.managed_file',
   'tls.cert_file',
+  // drainSeconds, which the pod must have the time for.
+  'shutdown.timeout_seconds',
 ];
 const ownFiles = ['tls.key_file', 'redis.password_file', 'redis.sentinel_password_file', 'redis.ca_file'];
 const moreFiles = ['upstream.password_file', 'upstream.ca_file', 'admin.token_file', 'auth.users_file'];
