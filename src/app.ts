@@ -79,7 +79,7 @@ async function serve(config: Config, given: Given, log: Logger, ending: Ending):
   const readiness = readinessReader({ store, door, upstream: serving.upstream, clock });
   const metrics = metricsOf({
     ...{ config, rules: store.rules, door, besides: isAlone ? undefined : serving, clock },
-    isReady: async () => isReady(await readiness.read()),
+    isReady: async (report) => isReady(await readiness.read(report)),
   });
   const admin = await adminServer(() => readiness.read(), api, tls, metrics);
   serving.tls?.follow(serving.server, admin);
@@ -126,7 +126,7 @@ export async function startWorker(config: Config, log: Logger, primary: FromPrim
 }
 
 /** This process alone. */
-function ownDoor({ server, draining, report, reopen }: Serving, { listen: address, shutdown }: Config): Door {
+function ownDoor({ server, running, report, reopen }: Serving, { listen: address, shutdown }: Config): Door {
   return {
     open: () => listen(server, address),
     report: () => {
@@ -135,7 +135,7 @@ function ownDoor({ server, draining, report, reopen }: Serving, { listen: addres
     },
     settled: () => Promise.resolve(),
     reopen,
-    close: () => closeDoor(server, draining, shutdown),
+    close: () => closeDoor(server, running, shutdown),
   };
 }
 

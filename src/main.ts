@@ -30,10 +30,7 @@ const usage = `tagwarden: a front door for a container registry
 /** @returns the exit code; a server that runs has none yet */
 async function main([command = '', ...argv]: readonly string[]): Promise<number | undefined> {
   if (command === '--version') {
-    const about = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-      version: string;
-    };
-    console.log(about.version);
+    console.log((await import('./app/version.ts')).versionOnDisk());
     return 0;
   }
   if (command === '--help' || argv.includes('--help')) return help();

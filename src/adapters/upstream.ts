@@ -7,6 +7,7 @@ import { isBodyless, rawHeadersOf } from './raw-answer.ts';
 import { StreamedAnswer } from './streamed-answer.ts';
 import { UpstreamFailures } from './upstream-failures.ts';
 import type { UpstreamRequest } from './upstream-request.ts';
+import { bareHost } from './tls/server-name.ts';
 import type { UpstreamTls } from './tls/upstream-tls.ts';
 
 // All of undici takes twice as long to load: its fetch, its caches, its WebSockets.
@@ -118,11 +119,6 @@ export class Upstream {
     const message = { origin: this.origin, method, path: target, headers: [...headers], body: body ?? null };
     this.#pool.dispatch({ ...message, ...this.#serverName }, handler);
   }
-}
-
-/** An IPv6 address stands in brackets in a URL alone. */
-function bareHost(hostname: string): string {
-  return hostname.replace(/^\[(.*)\]$/, '$1');
 }
 
 class Question implements Dispatcher.DispatchHandler {

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Address } from '../config/addresses.ts';
 import type { ShutdownConfig } from '../config/config.ts';
-import type { Draining } from '../http/draining.ts';
 import { lookUpMs } from '../http/look-up.ts';
+import type { Running } from '../http/running.ts';
 
 export type Listener = Server | TlsServer;
 
@@ -73,14 +73,14 @@ const cleanUpMs = lookUpMs + 1_000;
 /** The same for the door: first it says that it will, and in the end nothing is done any more for anybody. */
 export async function closeDoor(
   server: Listener,
-  draining: Draining,
+  running: Running,
   { delaySeconds, timeoutSeconds }: ShutdownConfig,
 ): Promise<void> {
-  draining.start();
+  running.drain();
   if (server.listening && delaySeconds > 0) await sleep(delaySeconds * 1000);
   await closeServer(server, timeoutSeconds * 1000);
   const given = new AbortController();
-  await Promise.race([draining.idle(), sleep(cleanUpMs, undefined, { signal: given.signal })]);
+  await Promise.race([running.idle(), sleep(cleanUpMs, undefined, { signal: given.signal })]);
   given.abort();
 }
 

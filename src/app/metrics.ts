@@ -1,3 +1,4 @@
+import type { ServingReport } from '../adapters/workers/worker-port.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/ports.ts';
 import type { RuleSet } from '../core/rule.ts';
@@ -16,7 +17,8 @@ interface Measured {
   /** Of this process, which serves no client itself; undefined: it does, and is the door. */
   readonly besides: Pick<Serving, 'report'> | undefined;
   readonly clock: Clock;
-  readonly isReady: () => Promise<boolean>;
+  /** By what the door says of itself. */
+  readonly isReady: (report: Promise<ServingReport>) => Promise<boolean>;
 }
 
 /** What `/metrics` shows: of all processes together, in the names of docs/metrics.md. */
@@ -24,7 +26,8 @@ export function metricsOf({ config, rules, door, besides, clock, isReady }: Meas
   // On the disk there may be another one later.
   const version = versionOnDisk();
   return async () => {
-    const [report, isOk] = await Promise.all([door.report(), isReady()]);
+    const reporting = door.report();
+    const [report, isOk] = await Promise.all([reporting, isReady(reporting)]);
     const own: Measures = {
       counts: { worker_deaths: 0, rules_failed_reloads: rules.failedReloads },
       levels: {

@@ -13,7 +13,8 @@ interface Parts {
 }
 
 export interface ReadinessReader {
-  read(): Promise<Readiness>;
+  /** @param reporting what the door says of itself, where that has been asked already */
+  read(reporting?: Promise<ServingReport>): Promise<Readiness>;
   /** From now on it is not ready, whatever else is well. */
   drains(): void;
 }
@@ -25,8 +26,8 @@ export function readinessReader({ store, door, upstream, clock }: Parts): Readin
   const aged = ageing(clock);
   let isDraining = false;
   return {
-    read: async () => {
-      const [report, reach] = await Promise.all([door.report(), upstreamReach.look()]);
+    read: async (reporting = door.report()) => {
+      const [report, reach] = await Promise.all([reporting, upstreamReach.look()]);
       const { needed, noted } = statesOf(report, reach, store.rules.doubt());
       return { isDraining, needed: aged(needed, report), noted: aged(noted, report) };
     },

@@ -10,9 +10,9 @@ import type { Config } from '../config/config.ts';
 import type { Notices } from '../core/notices.ts';
 import type { Clock, RuleSource } from '../core/ports.ts';
 import type { ExplainPorts } from '../http/api/explain.ts';
-import { Draining } from '../http/draining.ts';
 import { trustedProxies, type Addressing } from '../http/forwarded.ts';
 import { passthrough } from '../http/passthrough.ts';
+import type { Running } from '../http/running.ts';
 import { registryServer } from '../http/server.ts';
 import { Traffic } from '../http/traffic.ts';
 import { wireAnswers } from './answers.ts';
@@ -44,7 +44,7 @@ interface Surroundings {
 
 export interface Serving {
   readonly server: Listener;
-  readonly draining: Draining;
+  readonly running: Running;
   readonly auth: Auth;
   readonly upstream: Upstream;
   readonly tls: ServerTls | undefined;
@@ -90,12 +90,11 @@ export async function wireServing(
   const uploads = { seals: store.seals, closedPrefixes: config.passthrough.map(({ prefix }) => prefix) };
   const { observe, running, onLimit, measures } = wireObserving(config, { log, audit, tracing, ending });
   const addressing = addressingOf(config);
-  const draining = new Draining();
   const route = {
     registry: { ...judging, claims, upstream, changes, answers, uploads, idleMs, ...auth },
     tokens: auth.tokens,
     passthrough: passthrough(config.passthrough, upstream.origin, idleMs, opened.tls),
-    ...{ addressing, observe, running, draining, limits: wireLimits(config, log) },
+    ...{ addressing, observe, running, limits: wireLimits(config, log) },
     beginTrace: tracing?.begin,
   };
   const trusted = addressing.trustedProxies;
@@ -104,7 +103,7 @@ export async function wireServing(
   const told = [audit, tracing].flatMap((part) => (part ? [counting(part.counts)] : []));
   const measuring = [new Traffic(server), ...counted, ...told];
   return {
-    ...{ server, draining, auth, upstream, tls },
+    ...{ server, running, auth, upstream, tls },
     explain: { ...judging, own, lifting: judging, auth: config.auth },
     report: () => ({ needed: auth.readiness(), ...notesOf(store, tls, opened), ...measures(measuring) }),
     reopen: () => {

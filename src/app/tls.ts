@@ -4,7 +4,7 @@ import type { ServerTls } from '../adapters/tls/server-tls.ts';
 import type { Config } from '../config/config.ts';
 import type { ServerTlsConfig } from '../config/tls.ts';
 import { Ending } from './ending.ts';
-import { openUpstream } from './upstream.ts';
+import { openUpstream, silence } from './upstream.ts';
 
 interface Surroundings {
   readonly log: Pick<BaseLogger, 'info' | 'error'>;
@@ -32,11 +32,10 @@ export async function openServerTls(
 /** What is wrong with the certificates and keys that the configuration names. */
 export async function checkTlsFiles({ tls, upstream }: Config): Promise<readonly string[]> {
   const ending = new Ending();
-  const log = { info: () => undefined, error: () => undefined };
   const opening = openUpstream(upstream).then((opened) => {
     ending.add(() => opened.close());
   });
-  const opened = await Promise.allSettled([openServerTls(tls, undefined, { log, ending }), opening]);
+  const opened = await Promise.allSettled([openServerTls(tls, undefined, { log: silence, ending }), opening]);
   await ending.run();
   return opened.flatMap((one) => (one.status === 'rejected' ? [(one.reason as Error).message] : []));
 }

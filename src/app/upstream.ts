@@ -21,7 +21,8 @@ interface OpenOptions {
   readonly spans?: SpanSink | undefined;
 }
 
-const silence = { info: () => undefined, error: () => undefined };
+/** A log that nobody reads. */
+export const silence = { info: () => undefined, error: () => undefined };
 
 /** @throws Error with the names of the files and what is wrong, where a certificate is shown to it */
 export async function openUpstream(

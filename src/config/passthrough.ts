@@ -1,5 +1,6 @@
 import { RegistryError } from '../core/errors.ts';
-import { parseTarget } from '../core/target.ts';
+import { isAtOrUnder, parseTarget } from '../core/target.ts';
+import { otherWritePaths } from '../core/upload-target.ts';
 import { Invalid } from './complaints.ts';
 import type { Entry } from './entry.ts';
 import { listOf, type Kind } from './kinds.ts';
@@ -16,7 +17,7 @@ export type Method = (typeof allMethods)[number];
 const allMethods = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;
 const readMethods: readonly Method[] = ['GET', 'HEAD'];
 // Here a registry is written to, in the distribution-spec's way, in GitLab's and in Harbor's.
-const writePaths = ['/v2', '/gitlab/v1', '/api/v2.0'];
+const writePaths = ['/v2', ...otherWritePaths];
 
 /** A list of prefixes, or of `{ prefix, methods }` where more than reading is meant. */
 export const passthroughs: Kind<readonly Passthrough[]> = listOf({
@@ -64,16 +65,10 @@ function parsePrefix(text: string): string {
     throw new Invalid(`"${text}" is no path in its canonical form, as /ui: no "%", no "//", no dot segments`);
   }
   const lower = prefix.toLowerCase();
-  const hit = writePaths.find(
-    (path) => lower === '/' || isAtOrUnder(lower, path) || isAtOrUnder(path, lower),
-  );
+  const hit = writePaths.find((path) => isAtOrUnder(lower, path) || isAtOrUnder(path, lower));
   if (hit !== undefined)
     throw new Invalid(`"${text}" would open a way around the rules, at ${hit}; leave it out`);
   return prefix;
-}
-
-function isAtOrUnder(path: string, other: string): boolean {
-  return path === other || path.startsWith(`${other}/`);
 }
 
 function isCanonicalPath(text: string): boolean {

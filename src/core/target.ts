@@ -81,6 +81,11 @@ export function printQuery(query: Query): string {
   return pairs.length > 0 ? `?${pairs.join('&')}` : '';
 }
 
+/** Whether a prefix covers a path: itself and what is below it, never a longer name: `/ui` is not `/uix`. */
+export function isAtOrUnder(path: string, prefix: string): boolean {
+  return path === prefix || path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`);
+}
+
 /** A target, and pairs behind what it has of a query. */
 export function withQuery(target: string, query: Query): string {
   const added = printQuery(query);

@@ -1,10 +1,13 @@
 import type { Repository } from './reference.ts';
+import { isAtOrUnder } from './target.ts';
 
 /** Sealed, and beside a token, it still fits into the head of a request. */
 const lengthLimit = 8 * 1024;
 const decodingLimit = 4;
-/** Here registries are written to in another way than the distribution-spec's, and tokens are given out. */
-const writePaths = ['/gitlab/v1', '/api/v2.0', '/jwt/auth'];
+/** Here registries are written to in another way than the distribution-spec's. */
+export const otherWritePaths = ['/gitlab/v1', '/api/v2.0'];
+/** Tokens are given out here. */
+const tokenPath = '/jwt/auth';
 
 /**
  * Why an address that the upstream gave for an upload is none; undefined: it may be one. Whatever is sent there was judged
@@ -22,7 +25,7 @@ export function whyNoUpload(
   if (!/^\/[!-~]*$/.test(target) || /[#\\]/.test(target)) return 'does not fit into a request line';
   const readings = readingsOf(target.replace(/\?.*$/, ''));
   if (!readings) return 'can be read in several ways';
-  const closed = [...writePaths, ...closedPrefixes].map((prefix) => prefix.toLowerCase());
+  const closed = [...otherWritePaths, tokenPath, ...closedPrefixes].map((prefix) => prefix.toLowerCase());
   return readings.map((path) => whyNoUploadRead(repository, path, closed)).find((why) => why !== undefined);
 }
 
@@ -86,8 +89,4 @@ function isUploadOf(name: string, segments: readonly string[]): boolean {
 function suffixesOf(repository: Repository): readonly string[] {
   const components = repository.split('/');
   return components.map((_, at) => components.slice(at).join('/'));
-}
-
-function isAtOrUnder(path: string, prefix: string): boolean {
-  return path === prefix || path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`);
 }

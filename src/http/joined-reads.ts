@@ -1,7 +1,7 @@
 import { keptAnswer, type KeptAnswer } from '../adapters/kept-answer.ts';
 import { UpstreamFailure, type UpstreamAnswer } from '../adapters/upstream.ts';
 import type { Clock } from '../core/ports.ts';
-import { RecentlyUsed } from '../core/recently-used.ts';
+import { RestingKeys } from '../core/resting-keys.ts';
 import type { RepositoryChanges } from '../core/repository-changes.ts';
 import type { Asking } from './manifest-answers.ts';
 import type { ManifestQuestion } from './manifest-question.ts';
@@ -48,8 +48,7 @@ const unsharedMs = 5_000;
 export class JoinedReads {
   readonly #ports: JoinedPorts;
   readonly #lanes = new Map<string, Lane>();
-  /** Until when, in epoch milliseconds. */
-  readonly #unshared = new RecentlyUsed<{ readonly untilMs: number }>(1_000, () => 1);
+  readonly #unshared = new RestingKeys();
   #reading = 0;
   #joined = 0;
 
@@ -64,8 +63,8 @@ export class JoinedReads {
 
   enter(question: ManifestQuestion, asking: Asking): Turn {
     const { key, isRefresh } = question;
-    const isApart = this.#ports.clock.nowMs() < (this.#unshared.find(key)?.untilMs ?? 0);
-    if (isRefresh || isApart) return { answered: () => undefined };
+    if (isRefresh || this.#unshared.rests(key, this.#ports.clock.nowMs()))
+      return { answered: () => undefined };
     const lane = this.#lanes.get(key) ?? { running: 0, next: undefined };
     if (lane.running < atOnce || this.#reading >= readingLimit) return { answered: this.#begin(key, lane) };
     lane.next ??= this.#batch(lane, question, asking);
@@ -149,6 +148,6 @@ export class JoinedReads {
   }
 
   #keepApart(key: string): void {
-    this.#unshared.keep(key, { untilMs: this.#ports.clock.nowMs() + unsharedMs });
+    this.#unshared.rest(key, this.#ports.clock.nowMs() + unsharedMs);
   }
 }

@@ -4,7 +4,7 @@ import { UpstreamFailure, type UpstreamAnswer } from '../adapters/upstream.ts';
 import type { HeaderList } from '../core/header-list.ts';
 import type { ReadMethod } from '../core/operation.ts';
 import type { Clock } from '../core/ports.ts';
-import { RecentlyUsed } from '../core/recently-used.ts';
+import { RestingKeys } from '../core/resting-keys.ts';
 import type { RepositoryChanges } from '../core/repository-changes.ts';
 import { JoinedReads } from './joined-reads.ts';
 import { mayMove, type ManifestQuestion } from './manifest-question.ts';
@@ -75,7 +75,7 @@ export class ManifestAnswers {
   readonly #ports: AnswerPorts;
   readonly #running = new Map<string, Running>();
   /** Until when, in epoch milliseconds. */
-  readonly #unreadable = new RecentlyUsed<{ readonly untilMs: number }>(1_000, () => 1);
+  readonly #unreadable = new RestingKeys();
   #asking = 0;
   #hits = 0;
   #shared = 0;
@@ -123,7 +123,7 @@ export class ManifestAnswers {
     // What the client has can only be compared with what is kept.
     if (noneMatch !== undefined && !before) return {};
     const nowMs = this.#ports.clock.nowMs();
-    if (this.#asking >= runningLimit || nowMs < (this.#unreadable.find(key)?.untilMs ?? 0)) return {};
+    if (this.#asking >= runningLimit || this.#unreadable.rests(key, nowMs)) return {};
     const isConfirmed = before?.body !== undefined && nowMs - before.readMs < rereadMs;
     const method = isConfirmed ? 'HEAD' : question.method;
     const answered = await this.#start(question, method, asking);
@@ -190,7 +190,7 @@ export class ManifestAnswers {
       own = await asking.send(method);
     } catch (error) {
       if (!(error instanceof UpstreamFailure)) throw error;
-      this.#unreadable.keep(question.key, { untilMs: this.#ports.clock.nowMs() + unreadableMs });
+      this.#unreadable.rest(question.key, this.#ports.clock.nowMs() + unreadableMs);
       return {};
     }
     const seen = { ...proof, method, reference: question.reference, answer: own, shown: asking.shown(own) };

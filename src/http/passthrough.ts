@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { ProxyServer } from 'httpxy';
 import type { UpstreamTls } from '../adapters/tls/upstream-tls.ts';
 import { RegistryError } from '../core/errors.ts';
-import { printQuery } from '../core/target.ts';
+import { isAtOrUnder, printQuery } from '../core/target.ts';
 import type { Exchange } from './exchange.ts';
 import { requestHeaders, responseHeaders } from './headers.ts';
 import { trailHeaders } from './trail.ts';
@@ -48,7 +48,7 @@ export function passthrough(
   });
   return async (exchange) => {
     const { req, res, target } = exchange;
-    const passed = prefixes.find(({ prefix }) => covers(prefix, target.path));
+    const passed = prefixes.find(({ prefix }) => isAtOrUnder(target.path, prefix));
     if (!passed) throw new RegistryError('NOT_FOUND');
     if (!passed.methods.includes(req.method ?? '')) {
       throw new RegistryError('UNSUPPORTED', { message: 'this method is not passed through here' });
@@ -64,10 +64,6 @@ export function passthrough(
       throw new RegistryError('UNAVAILABLE', { status: 502, message: 'the upstream is gone', cause });
     }
   };
-}
-
-function covers(prefix: string, path: string): boolean {
-  return path === prefix || path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`);
 }
 
 /** httpxy reads the request itself: it must find there what was judged, and none of the headers that we drop. */

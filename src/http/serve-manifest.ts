@@ -62,7 +62,7 @@ async function serveFixed(
   const { own, kept } = await exchange.trail.timing.asking(() => answers.ask(question, asking));
   // Nobody is there any more.
   if (exchange.req.socket.destroyed) return true;
-  if (own) await answerOwn(exchange, operation.method, own, ports);
+  if (own) await answerOwn(exchange, operation.method, own, asking.shown(own), ports);
   else if (kept) await answerKept(exchange, question, kept, ports);
   return own !== undefined || kept !== undefined;
 }
@@ -94,16 +94,17 @@ function askingAs(
   { bodyLimitBytes }: ManifestAnswers,
   { upstream, idleMs }: ManifestPorts,
 ): Asking {
-  const headers = mapHeaders(requestHeaders(exchange.headers, exchange), (name, value) =>
-    name === 'if-none-match' ? undefined : value,
-  );
   const rewriting = {
     addressed: exchange.addressed,
     upstreamOrigin: upstream.origin,
     isWrite: false,
   };
   return {
+    // Mostly it is not for us to send: then nothing is made of it.
     send: (method) => {
+      const headers = mapHeaders(requestHeaders(exchange.headers, exchange), (name, value) =>
+        name === 'if-none-match' ? undefined : value,
+      );
       const request = { ...printOperation({ ...operation, method }), headers };
       return upstream.ask(request, Math.min(idleMs, readMs), bodyLimitBytes);
     },
@@ -115,13 +116,13 @@ function askingAs(
 function answerOwn(
   exchange: Exchange,
   method: ReadMethod,
-  { status, headers, body }: UpstreamAnswer,
-  { upstream, idleMs }: ManifestPorts,
+  { status, body }: UpstreamAnswer,
+  shown: HeaderList,
+  { idleMs }: ManifestPorts,
 ): Promise<void> | undefined {
-  const { res, addressed, trail } = exchange;
+  const { res, trail } = exchange;
   trail.upstreamStatus = status;
-  const rewriting = { addressed, upstreamOrigin: upstream.origin, isWrite: false };
-  res.writeHead(status, [...responseHeaders(headers, status, rewriting), ...trailHeaders(trail)]);
+  res.writeHead(status, [...shown, ...trailHeaders(trail)]);
   res.end(method === 'HEAD' || isBodyless(status) ? undefined : body);
   return written(exchange, idleMs);
 }

@@ -11,7 +11,6 @@ import type { TraceContext } from '../core/trace-context.ts';
 import { answerError } from './answer.ts';
 import type { BodyPace } from './body-pace.ts';
 import { limitConnections, type ConnectionLimits } from './connections.ts';
-import type { Draining } from './draining.ts';
 import type { Exchange } from './exchange.ts';
 import { addressOf, type Addressing } from './forwarded.ts';
 import type { Limits, Quota } from './limits.ts';
@@ -28,7 +27,6 @@ export interface Route {
   readonly tokens: TokenEndpoint | undefined;
   readonly addressing: Addressing;
   readonly limits: Limits;
-  readonly draining: Draining;
   /** Has every exchange that is under way. */
   readonly running: Running;
   /** Absent: nothing is recorded. */
@@ -123,12 +121,11 @@ async function serve(
   res: ServerResponse,
   awaitsContinue: boolean,
 ): Promise<void> {
-  route.draining.begin(res);
   // Node has thrown away what came right behind it: whatever comes next could be the middle of a message.
   if (req.headers.upgrade !== undefined) res.shouldKeepAlive = false;
   const given = headerValues(req.rawHeaders, 'x-request-id');
   const trail = newTrail(given.length === 1 ? given[0] : undefined, randomUUID);
-  route.running.begin(trail);
+  route.running.begin(trail, res);
   if (route.beginTrace) trail.trace = route.beginTrace(req.rawHeaders);
   let error: RegistryError | undefined;
   let client = req.socket.remoteAddress;
@@ -162,10 +159,9 @@ async function serve(
   quota?.end();
   error ??= trail.failure;
   trail.timing.enter('answering');
-  route.running.end(trail);
   const durationMs = performance.now() - trail.timing.startedMs;
   route.observe({ req, res }, { trail, error, client, durationMs });
-  route.draining.end(res);
+  route.running.end(trail);
 }
 
 /** @throws RegistryError before anything goes by them */

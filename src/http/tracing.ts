@@ -1,4 +1,5 @@
-import { spanTimeMs, type SpanSink } from '../adapters/tracing/span.ts';
+import { steadyClock } from '../adapters/clock.ts';
+import type { SpanSink } from '../adapters/tracing/span.ts';
 import type { HeaderList } from '../core/header-list.ts';
 import type { TraceContext } from '../core/trace-context.ts';
 import { verdictOf } from './exchange-counts.ts';
@@ -18,7 +19,7 @@ export function spanObserver({ spans }: Tracing): Route['observe'] {
     const { trace, judged } = trail;
     if (!trace?.isSampled) return;
     const status = res.headersSent ? res.statusCode : undefined;
-    const endMs = spanTimeMs();
+    const endMs = steadyClock.nowMs();
     const { operation } = judged ?? {};
     const method = req.method ?? '';
     const { traceId, spanId, parentSpanId, tracestate } = trace;

@@ -78,11 +78,6 @@ export class ServerTls {
     return outOfDate(this.#files.value.pair, this.#options.clock.nowMs());
   }
 
-  /** How often what the files had become could not be taken. */
-  get failedReloads(): number {
-    return this.#files.failedReloads;
-  }
-
   reload(): Promise<void> {
     return this.#files.reload();
   }

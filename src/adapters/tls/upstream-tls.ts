@@ -1,11 +1,11 @@
 import { Agent } from 'node:https';
-import { isIP } from 'node:net';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { BaseLogger } from 'pino';
 import { buildConnector } from 'undici';
 import type { UpstreamTlsConfig } from '../../config/tls.ts';
 import type { Clock } from '../../core/ports.ts';
 import { certificatesOf, keyPairOf, outOfDate, type KeyPair } from './key-pair.ts';
+import { bareHost, serverNameFor } from './server-name.ts';
 import { explainTlsFailure } from './tls-failures.ts';
 import { WatchedFiles } from './watched-files.ts';
 
@@ -58,7 +58,7 @@ export class UpstreamTls {
   /** @throws Error with the names of the files and what is wrong */
   static async open({ origin, config, clock, log }: UpstreamTlsOptions): Promise<UpstreamTls> {
     if (config.ca !== undefined) certificatesOf(config.ca, 'upstream.ca_file');
-    const serverName = config.serverName ?? new URL(origin).hostname.replace(/^\[(.*)\]$/, '$1');
+    const serverName = config.serverName ?? bareHost(new URL(origin).hostname);
     const meet = (shown?: KeyPair): Meeting => ({ shown, settings: settingsOf(config, serverName, shown) });
     const files =
       config.client &&
@@ -159,8 +159,7 @@ function settingsOf({ ca }: UpstreamTlsConfig, serverName: string, shown: KeyPai
       ...(shown && { cert: shown.cert, key: shown.key }),
       minVersion: 'TLSv1.2',
     }),
-    // RFC 6066, section 3: an address is no server name.
-    servername: isIP(serverName) === 0 ? serverName : '',
+    servername: serverNameFor(serverName),
     // Said, or the environment might say otherwise (NODE_TLS_REJECT_UNAUTHORIZED).
     rejectUnauthorized: true,
   };

@@ -37,6 +37,7 @@ export class WatchedFiles<Value> {
   #taken: { readonly texts: Texts; readonly value: Value };
   #refused: Looks | undefined;
   #refusal: string | undefined;
+  /** How often what the files had become could not be taken. */
   #failedReloads = 0;
 
   /**
@@ -80,11 +81,6 @@ export class WatchedFiles<Value> {
   /** Why what the files are now is not in force; undefined where it is. */
   get refusal(): string | undefined {
     return this.#refusal;
-  }
-
-  /** How often what the files had become could not be taken. */
-  get failedReloads(): number {
-    return this.#failedReloads;
   }
 
   onChange(hear: (value: Value) => void): void {

@@ -1,7 +1,7 @@
-import { isIP } from 'node:net';
 import { rootCertificates } from 'node:tls';
 import { buildConnector } from 'undici';
 import type { UpstreamCredentials } from '../../config/config.ts';
+import { bareHost, serverNameFor } from '../tls/server-name.ts';
 import { Upstream, UpstreamFailure, type UpstreamAnswer, type UpstreamOptions } from '../upstream.ts';
 
 /** What a registry's Bearer challenge says of where tokens are (spec/auth/token). */
@@ -133,11 +133,10 @@ function addressOf({ url }: Realm, upstream: URL): URL {
 
 /** Its certificate may be of the registry's own authority, or of anybody's. */
 function trustIn({ hostname }: URL, ca: string | undefined): UpstreamOptions['tls'] {
-  const serverName = hostname.replace(/^\[(.*)\]$/, '$1');
+  const serverName = bareHost(hostname);
   const settings = {
     ...(ca !== undefined && { ca: [...rootCertificates, ca] }),
-    // RFC 6066, section 3: an address is no server name.
-    servername: isIP(serverName) === 0 ? serverName : '',
+    servername: serverNameFor(serverName),
     minVersion: 'TLSv1.2' as const,
     // Said, or the environment might say otherwise (NODE_TLS_REJECT_UNAUTHORIZED).
     rejectUnauthorized: true,

@@ -21,8 +21,3 @@ export interface Span {
 export interface SpanSink {
   take(span: Span): void;
 }
-
-/** Now, as spans have it. */
-export function spanTimeMs(): number {
-  return performance.timeOrigin + performance.now();
-}

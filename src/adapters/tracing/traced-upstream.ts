@@ -1,9 +1,10 @@
 import { mapHeaders } from '../../core/header-list.ts';
 import { formatTraceparent, isSampled, parentIn, type TraceParent } from '../../core/trace-context.ts';
 import type { AnswerHead, AnswerReceiver, Sending } from '../answer-receiver.ts';
+import { steadyClock } from '../clock.ts';
 import { Upstream, type UpstreamAnswer, type UpstreamOptions } from '../upstream.ts';
 import type { UpstreamRequest } from '../upstream-request.ts';
-import { spanTimeMs, type SpanSink } from './span.ts';
+import type { SpanSink } from './span.ts';
 import { newSpanId } from './tracer.ts';
 
 /** An upstream of which each request that is made for a recorded exchange is a span of its own, whose id the upstream is sent. */
@@ -75,7 +76,7 @@ class RequestSpan {
   readonly request: UpstreamRequest;
   readonly #parent: TraceParent;
   readonly #spanId = newSpanId();
-  readonly #startMs = spanTimeMs();
+  readonly #startMs = steadyClock.nowMs();
   readonly #url: URL;
   readonly #spans: SpanSink;
   #isOver = false;
@@ -101,7 +102,7 @@ class RequestSpan {
     const { hostname, port, protocol } = this.#url;
     this.#spans.take({
       ...{ traceId: this.#parent.traceId, spanId: this.#spanId, parentSpanId: this.#parent.spanId },
-      ...{ name: method, kind: 'client', startMs: this.#startMs, endMs: spanTimeMs() },
+      ...{ name: method, kind: 'client', startMs: this.#startMs, endMs: steadyClock.nowMs() },
       attributes: {
         'http.request.method': method,
         'url.full': this.#url.href,
