@@ -57,6 +57,24 @@ t.test('a worker is killed while pushes are under way', { buffered: true }, asyn
   t.equal((await Client.ofEachWorker(t, fleet)).size, 2);
 });
 
+t.test('a worker that crashes is logged with the cause, and replaced', { buffered: true }, async (t) => {
+  const crashing = new URL('../fixtures/crash-on-signal.mjs', import.meta.url);
+  const fleet = await startFleet(t, { nodeFlags: [`--import=${crashing.href}`] });
+  const [victim = 0] = fleet.workers();
+  process.kill(victim, 'SIGUSR2');
+  const crash = await fleet.logged('the cause', ({ msg }) => msg === 'a worker crashes');
+  t.match(crash, {
+    level: 60,
+    pid: victim,
+    err: { message: 'nobody expected this', stack: /crash-on-signal/ },
+  });
+  const end = await fleet.logged('it is told of', ({ msg }) => msg.startsWith('a worker has ended'));
+  t.match(end, { worker: victim, level: 50, signal: null });
+  t.ok((end['exitCode'] as number) > 0);
+  await fleet.logged('it is replaced', ({ msg }) => msg.startsWith('a worker serves in the place'), 30_000);
+  t.equal((await fleet.readiness()).status, 200);
+});
+
 t.test('what dead workers have sent keeps its tag', { buffered: true }, async (t) => {
   const fleet = await startFleet(t, { port: await freePort() });
   let commit: () => void = () => undefined;
